@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"shoal/wire"
+)
+
+// acceptAll accepts clients until the listener is closed. When the process runs out of descriptors
+// it waits a little: those connected need theirs back before another can come.
+func (n *Node) acceptAll(ctx context.Context) {
+	const maxPause = time.Second
+	pause := time.Duration(0)
+	for {
+		nc, err := n.listener.Accept()
+		if err == nil {
+			pause = 0
+			n.serve(nc)
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		pause = min(max(2*pause, 10*time.Millisecond), maxPause)
+		n.log.Error("Cannot accept a client, will try again", "error", err, "after", pause)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// serve greets a new client and starts the goroutine that reads it. INFO is sent before anything
+// can be refused: a client that never saw it would not understand the error.
+func (n *Node) serve(nc net.Conn) {
+	c := n.newClient(nc)
+	c.sendLine(n.clientInfo(c, false))
+	if refused := n.clients.add(c); refused != nil {
+		c.end(refused)
+		n.wg.Go(c.conn.serve)
+		return
+	}
+	c.begin()
+}
+
+func (n *Node) newClient(nc net.Conn) *client {
+	c := &client{options: wire.DefaultConnect, admitted: n.opts.Authenticator == nil}
+	c.conn.id = n.lastID.Add(1)
+	c.conn.init(n, nc, c)
+	c.parser = wire.Parser{
+		Role:           wire.FromClient,
+		MaxControlLine: n.opts.MaxControlLine,
+		MaxPayload:     n.opts.MaxPayload,
+	}
+	n.totalConnections.Add(1)
+	c.log(slog.LevelDebug, "Client connection created")
+	return c
+}
+
+// begin starts the alarms and the goroutine of a registered client.
+func (c *client) begin() {
+	n := c.node
+	c.ping.fire = c.checkPing
+	n.alarms.set(&c.ping, c.start.Add(n.opts.PingInterval))
+	if !c.admitted {
+		c.login.fire = c.checkLogin
+		n.alarms.set(&c.login, c.start.Add(n.opts.AuthTimeout))
+	}
+	go func() {
+		defer n.wg.Done() // clients.add has counted it
+		c.conn.serve()
+	}()
+}
+
+// InProcessConn returns the client side of a connection to the node that uses no socket. It
+// satisfies the InProcessServer option of nats.go. The node must be running.
+func (n *Node) InProcessConn() (net.Conn, error) {
+	if n.Addr() == nil {
+		return nil, errors.New("the node has not been started")
+	}
+	ours, theirs := net.Pipe()
+	c := n.newClient(ours)
+	if refused := n.clients.add(c); refused != nil {
+		return nil, refused
+	}
+	c.sendLine(n.clientInfo(c, false))
+	c.begin()
+	return theirs, nil
+}

@@ -1,0 +1,308 @@
+package node
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync/atomic"
+
+	"shoal/subjects"
+)
+
+// Limits of the caches, as estimated bytes: of one reader, and of all readers of a node.
+const (
+	maxReaderCache = 32 << 20
+	maxNodeCache   = 512 << 20
+)
+
+const (
+	entryBytes    = 256 // rough size of an entry with one group
+	receiverBytes = 320 // rough size of a receiver
+	seenSize      = 1024
+)
+
+// entry says who receives the messages to one subject.
+type entry struct {
+	subject string
+	stamp   subjects.Stamp
+	groups  []*group
+	queues  [][]*group // the members of each queue group, of which one receives
+	// reserved says that clients may not publish to the subject.
+	reserved bool
+}
+
+// group is the subscriptions that receive a message in the same bytes.
+type group struct {
+	set  *receiverSet
+	subs []*subscription
+	// prefix is "HMSG subject sid "; a message without headers has it without the H.
+	prefix []byte
+	// noHeaders says that the receivers understand no headers.
+	noHeaders bool
+	// limited says that there is one subscription, which ends after a number of messages.
+	limited bool
+	// uncounted is the number of messages in the current batch.
+	uncounted int64
+	one       [1]*subscription // memory for subs
+}
+
+// count adds the messages of the batch to the subscriptions, and appends those that thereby had
+// their fill to ended.
+func (g *group) count(ended []*subscription) []*subscription {
+	if !g.limited {
+		for _, s := range g.subs {
+			n := s.delivered.Add(g.uncounted)
+			if limit := s.limit.Load(); limit > 0 && n >= limit {
+				ended = append(ended, s)
+			}
+		}
+	}
+	g.uncounted = 0
+	return ended
+}
+
+// cache remembers for one reader who receives what. A subject is admitted when it is seen for the
+// second time, so that one-shot inboxes leave nothing behind.
+type cache struct {
+	index *subjects.Index[*subscription]
+	self  *conn
+	batch *batch
+	total *atomic.Int64 // bytes of all caches of the node
+
+	entries   map[string]*entry
+	last      *entry // the one found last
+	receivers map[*conn]*receiver
+	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
+	bytes     int64
+
+	seed  maphash.Seed
+	seen  []uint32 // hashes of subjects that were not admitted
+	token uint64   // see intern
+
+	// once is the entry of a subject that is not admitted. Its memory is used again after the
+	// batch, or for the next such entry if there was nobody to receive it.
+	once     entry
+	slab     []group
+	slabUsed int
+	prefixes []byte
+
+	result subjects.Result[*subscription]
+	bySID  map[sidKey]*group
+}
+
+type sidKey struct {
+	sid       string
+	noHeaders bool
+}
+
+func (c *cache) init(self *conn, b *batch) {
+	c.index, c.self, c.batch = self.node.index, self, b
+	c.total, c.seed = &self.node.cacheBytes, self.node.seed
+}
+
+// lookup returns who receives messages to subject. The entry is valid until the next call, or
+// longer if it was admitted.
+func (c *cache) lookup(subject []byte) *entry {
+	e := c.last
+	if e == nil || e.subject != string(subject) {
+		if e = c.entries[string(subject)]; e == nil {
+			return c.miss(subject)
+		}
+		c.last = e
+	}
+	if !c.index.Fresh(e.stamp) {
+		c.resolve(e, subject, true)
+	}
+	return e
+}
+
+func (c *cache) miss(subject []byte) *entry {
+	hash := uint32(maphash.Bytes(c.seed, subject)) | 1
+	if c.seen == nil {
+		c.seen = make([]uint32, seenSize)
+	}
+	seen := &c.seen[hash/2%seenSize]
+	if *seen != hash {
+		*seen = hash
+		c.resolve(&c.once, subject, false)
+		return &c.once
+	}
+	*seen = 0
+	e := &entry{subject: string(subject)}
+	c.resolve(e, subject, true)
+	if c.entries == nil {
+		c.entries = make(map[string]*entry)
+	}
+	c.entries[e.subject] = e
+	c.grow(entryBytes + int64(len(subject)))
+	c.last = e
+	return e
+}
+
+// resolve fills e with what the index says now.
+func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
+	e.stamp = c.index.Stamp(subject)
+	e.reserved = reservedSubject(subject)
+	c.index.Match(subject, &c.result)
+	e.groups, e.queues = e.groups[:0], e.queues[:0]
+	if admitted {
+		e.groups, e.queues = nil, nil
+	}
+	plain := c.result.Plain
+	if len(plain) > 8 {
+		clear(c.bySID)
+	}
+	for _, s := range plain {
+		if c.excluded(s) {
+			continue
+		}
+		noHeaders, limited := !s.conn.headers.Load(), s.limit.Load() > 0
+		if !limited {
+			if g := c.find(e, s.sid, noHeaders, len(plain)); g != nil {
+				g.subs = append(g.subs, s)
+				continue
+			}
+		}
+		g := c.newGroup(subject, s, noHeaders, limited, admitted)
+		e.groups = append(e.groups, g)
+		if len(plain) > 8 && !limited {
+			if c.bySID == nil {
+				c.bySID = make(map[sidKey]*group)
+			}
+			c.bySID[sidKey{s.sid, noHeaders}] = g
+		}
+	}
+	for _, g := range e.groups {
+		g.set = c.intern(g.subs)
+	}
+	for i := range c.result.Queues {
+		var members []*group
+		for _, s := range c.result.Queues[i].Members {
+			if c.excluded(s) {
+				continue
+			}
+			g := c.newGroup(subject, s, !s.conn.headers.Load(), s.limit.Load() > 0, admitted)
+			g.set = c.intern(g.subs)
+			members = append(members, g)
+		}
+		if len(members) > 0 {
+			e.queues = append(e.queues, members)
+		}
+	}
+}
+
+// excluded reports whether s does not receive what the reader's own client publishes.
+func (c *cache) excluded(s *subscription) bool { return s.conn == c.self && c.self.noEcho }
+
+// find returns the group of e for that sid, if there is one. n is the number of subscriptions.
+func (c *cache) find(e *entry, sid string, noHeaders bool, n int) *group {
+	if n > 8 {
+		return c.bySID[sidKey{sid, noHeaders}]
+	}
+	for _, g := range e.groups {
+		if !g.limited && g.subs[0].sid == sid && g.noHeaders == noHeaders {
+			return g
+		}
+	}
+	return nil
+}
+
+func (c *cache) newGroup(subject []byte, s *subscription, noHeaders, limited, admitted bool) *group {
+	var g *group
+	size := len("HMSG ") + len(subject) + len(" ") + len(s.sid) + len(" ")
+	if admitted {
+		g = &group{prefix: make([]byte, 0, size)}
+	} else {
+		if c.slabUsed == len(c.slab) {
+			c.slab = make([]group, max(4, min(2*len(c.slab), 256)))
+			c.slabUsed = 0
+		}
+		g = &c.slab[c.slabUsed]
+		c.slabUsed++
+		if cap(c.prefixes)-len(c.prefixes) < size {
+			c.prefixes = make([]byte, 0, max(512, min(2*cap(c.prefixes), 16<<10), size))
+		}
+		at := len(c.prefixes)
+		c.prefixes = c.prefixes[:at+size]
+		*g = group{prefix: c.prefixes[at : at : at+size]}
+	}
+	g.prefix = append(g.prefix, "HMSG "...)
+	g.prefix = append(g.prefix, subject...)
+	g.prefix = append(g.prefix, ' ')
+	g.prefix = append(g.prefix, s.sid...)
+	g.prefix = append(g.prefix, ' ')
+	g.noHeaders, g.limited = noHeaders, limited
+	g.one[0] = s
+	g.subs = g.one[:]
+	return g
+}
+
+// intern returns the one set of the connections of subs, so that subjects with the same receivers
+// share a stream.
+func (c *cache) intern(subs []*subscription) *receiverSet {
+	if len(subs) == 1 {
+		return &c.receiver(subs[0].conn).alone
+	}
+	c.token++
+	receivers := make([]*receiver, len(subs))
+	var hash uint64
+	for i, s := range subs {
+		r := c.receiver(s.conn)
+		r.token = c.token
+		receivers[i] = r
+		hash += maphash.Comparable(c.seed, r.conn.id)
+	}
+	same := func(set *receiverSet) bool {
+		return len(set.receivers) == len(receivers) && !slices.ContainsFunc(set.receivers,
+			func(r *receiver) bool { return r.token != c.token })
+	}
+	if i := slices.IndexFunc(c.sets[hash], same); i >= 0 {
+		return c.sets[hash][i]
+	}
+	set := &receiverSet{receivers: receivers}
+	if c.sets == nil {
+		c.sets = make(map[uint64][]*receiverSet)
+	}
+	c.sets[hash] = append(c.sets[hash], set)
+	c.grow(entryBytes + 8*int64(len(receivers)))
+	return set
+}
+
+func (c *cache) receiver(of *conn) *receiver {
+	if of == c.self {
+		return c.batch.self
+	}
+	r := c.receivers[of]
+	if r == nil {
+		r = newReceiver(of)
+		if c.receivers == nil {
+			c.receivers = make(map[*conn]*receiver)
+		}
+		c.receivers[of] = r
+		c.grow(receiverBytes)
+	}
+	return r
+}
+
+func (c *cache) grow(n int64) {
+	c.bytes += n
+	c.total.Add(n)
+}
+
+// flushed forgets what was needed for one batch only, and everything if the cache is too large.
+func (c *cache) flushed() {
+	clear(c.slab[:c.slabUsed])
+	c.slabUsed = 0
+	c.prefixes = c.prefixes[:0]
+	if c.bytes > maxReaderCache || c.bytes > 0 && c.total.Load() > maxNodeCache {
+		c.forget()
+	}
+}
+
+// forget empties the cache. It must not be called within a batch.
+func (c *cache) forget() {
+	c.total.Add(-c.bytes)
+	c.bytes = 0
+	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
+	c.once = entry{}
+	c.result = subjects.Result[*subscription]{}
+}

@@ -1,0 +1,271 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"shoal/node/auth"
+	"shoal/subjects"
+	"shoal/wire"
+)
+
+// firstPing is when a client that has connected is pinged for the first time, up to a fifth more.
+// It comes early to measure the round trip, and reaches busy clients too.
+const firstPing = 2 * time.Second
+
+// staleRTT is the age from which a measured round trip is taken again although the client is busy.
+const staleRTT = time.Hour
+
+// client is the connection of a client.
+type client struct {
+	conn
+	options   wire.ConnectOptions
+	connected bool // CONNECT was accepted
+	admitted  bool // no credentials are needed, or they were good
+	started   bool // the first byte was seen
+	user      string
+
+	// informed says that the first PONG was sent, after which the client expects INFO at any time.
+	informed atomic.Bool
+
+	ping     alarm
+	login    alarm // ends a client that does not authenticate in time
+	liveness liveness
+}
+
+// kind implements handler.
+func (c *client) kind() string { return "Client" }
+
+// admit implements handler. A client that must authenticate has to begin with CONNECT: nothing else
+// it sends is worth parsing.
+func (c *client) admit(b []byte) error {
+	if c.started {
+		return nil
+	}
+	c.started = true
+	if !c.admitted && b[0]|0x20 != 'c' {
+		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
+	}
+	return nil
+}
+
+// handle implements handler.
+func (c *client) handle(w *work, op *wire.Op) error {
+	if c.node.trace {
+		c.traceIn(op)
+	}
+	if op.Verb != wire.Pong {
+		w.active = true
+	}
+	switch op.Verb {
+	case wire.Pub, wire.HPub:
+		c.publish(w, op)
+	case wire.Sub:
+		c.subscribe(w, op)
+	case wire.Unsub:
+		c.unsubscribe(w, op)
+	case wire.Ping:
+		c.pinged(w)
+	case wire.Pong:
+		c.liveness.pong(time.Now())
+	case wire.Connect:
+		return c.connect(w, op)
+	case wire.Info:
+		_, err := wire.ParseInfo(op.Arg)
+		return err
+	case wire.Err:
+		return &ending{reason: reasonClientClosed, err: fmt.Errorf("client sent %q", op.Arg)}
+	}
+	return nil
+}
+
+// left implements handler.
+func (c *client) left() {
+	c.node.alarms.cancel(&c.ping)
+	c.node.alarms.cancel(&c.login)
+	c.node.clients.remove(c)
+}
+
+// connect carries out CONNECT, which may come more than once.
+func (c *client) connect(w *work, op *wire.Op) error {
+	if err := c.options.Merge(op.Arg); err != nil {
+		return err
+	}
+	o := &c.options
+	if o.Account != "" || o.NewAccount {
+		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
+	}
+	if a := c.node.opts.Authenticator; a != nil {
+		user, err := a.Authenticate(auth.Credentials{User: o.User, Password: o.Pass, Token: o.Token})
+		if err != nil {
+			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
+		}
+		c.user = user
+		c.admitted = true
+		c.node.alarms.cancel(&c.login)
+	}
+	if o.Protocol < 0 || o.Protocol > 1 {
+		return &ending{reason: reasonBadClientProto, text: wire.TextInvalidClientProtocol}
+	}
+	headers := o.Headers && !c.node.opts.NoHeaders
+	if o.NoResponders && !headers {
+		return &ending{reason: reasonMissingHeaders, text: wire.TextNoRespondersHeaders}
+	}
+	for _, s := range c.subs.removeAll() {
+		c.node.index.Remove(s.subject, s.queue, s)
+		c.out.withdraw()
+	}
+	c.noEcho = !o.Echo
+	c.parser.Headers = headers
+	c.conn.headers.Store(headers)
+	c.setLabel()
+	if !c.connected {
+		c.connected = true
+		c.liveness.connected(time.Since(c.start))
+		first := min(c.node.firstPing, c.node.opts.PingInterval)
+		c.node.alarms.set(&c.ping, time.Now().Add(first+rand.N(first/5+1)))
+	}
+	c.ok(w)
+	return nil
+}
+
+// setLabel describes the client for the log as version:language:name.
+func (c *client) setLabel() {
+	var label string
+	for _, part := range []string{c.options.Version, c.options.Lang, c.options.Name} {
+		if part != "" {
+			label += ":" + part
+		}
+	}
+	if label != "" {
+		label = "v" + label[1:]
+		c.label.Store(&label)
+	}
+}
+
+// pinged answers PING. The first answer to a client that can take it is followed by a second INFO.
+// That PONG must be on its way before others may send INFO too: libraries take nothing else for
+// the answer to CONNECT.
+func (c *client) pinged(w *work) {
+	w.batch.reply(pongLine)
+	if c.connected && c.options.Protocol >= 1 && !c.informed.Load() {
+		w.batch.flush()
+		c.informed.Store(true)
+		w.batch.reply(c.node.clientInfo(c, true))
+	}
+}
+
+func (c *client) subscribe(w *work, op *wire.Op) {
+	w.batch.settle()
+	opts := &c.node.opts
+	subject := string(op.Subject)
+	switch {
+	case !subjects.Valid(subject):
+		c.refuse(w, wire.TextInvalidSubject)
+		return
+	case string(op.Queue) == reservedQueue:
+		c.refuse(w, fmt.Sprintf("%s%q using queue %q", wire.TextPermissionSubscribe, subject, op.Queue))
+		return
+	case opts.MaxSubscriptionTokens > 0 && subjects.NumTokens(subject) > opts.MaxSubscriptionTokens:
+		c.refuse(w, fmt.Sprintf("%s%q, too many tokens", wire.TextPermissionSubscribe, subject))
+		return
+	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions:
+		c.refuse(w, wire.TextMaxSubscriptions)
+		return
+	case c.subs.has(op.SID): // keeps its first subject
+		c.ok(w)
+		return
+	}
+	s := &subscription{
+		conn:    &c.conn,
+		subject: subject,
+		queue:   string(op.Queue),
+		sid:     string(op.SID),
+	}
+	c.subs.add(s)
+	c.node.index.Insert(s.subject, s.queue, s)
+	c.ok(w)
+}
+
+func (c *client) unsubscribe(w *work, op *wire.Op) {
+	w.batch.settle()
+	if s := c.subs.get(op.SID); s != nil {
+		limit := int64(op.Max)
+		s.limit.Store(limit)
+		if limit == 0 || limit <= s.delivered.Load() {
+			c.endSubscription(s)
+		} else {
+			// Publishers that know the subscription as unlimited must look again.
+			c.node.index.Invalidate(s.subject)
+		}
+		c.out.withdraw()
+	}
+	c.ok(w)
+}
+
+// ok acknowledges an operation if the client wants that.
+func (c *client) ok(w *work) {
+	if c.options.Verbose {
+		w.batch.reply(okLine)
+	}
+}
+
+// refuse reports an error that does not end the connection.
+func (c *client) refuse(w *work, text string) {
+	c.log(slog.LevelError, text)
+	w.batch.reply(wire.AppendErr(nil, text))
+}
+
+// checkPing is the client's ping alarm.
+func (c *client) checkPing(now time.Time) time.Time {
+	opts := &c.node.opts
+	busy := now.UnixNano()-c.lastIn.Load() < int64(opts.PingInterval)
+	if !busy {
+		// What a silent client's reader remembers is not worth its memory.
+		if w := c.idle.Swap(nil); w != nil {
+			w.cache.forget()
+		}
+	}
+	switch c.liveness.tick(now, busy, opts.MaxPingsOut) {
+	case livenessStale:
+		c.node.staleConnections.Add(1)
+		c.end(&ending{reason: reasonStale, text: wire.TextStale})
+		return time.Time{}
+	case livenessPing:
+		c.sendLine(pingLine)
+	}
+	return now.Add(opts.PingInterval)
+}
+
+// checkLogin is the alarm of a client that has not authenticated in time.
+func (c *client) checkLogin(time.Time) time.Time {
+	c.end(&ending{reason: reasonAuthTimeout, text: wire.TextAuthTimeout})
+	return time.Time{}
+}
+
+var (
+	okLine   = []byte(wire.OKLine)
+	pingLine = []byte(wire.PingLine)
+	pongLine = []byte(wire.PongLine)
+)
+
+// reservedQueue is a queue group name that the reference server keeps for itself.
+const reservedQueue = "_sys_"
+
+// reservedSubject reports whether clients may not publish to a subject: those belong to traffic
+// between servers.
+func reservedSubject(subject []byte) bool {
+	return hasPrefix(subject, "_GR_.") || hasPrefix(subject, "$NRG.")
+}
+
+// reservedReply reports whether clients may not ask for replies to a subject.
+func reservedReply(reply []byte) bool {
+	return hasPrefix(reply, "_R_.") || hasPrefix(reply, "_GR_.") || hasPrefix(reply, "$JS.ACK.")
+}
+
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
+}

@@ -1,0 +1,103 @@
+package node
+
+import (
+	"slices"
+	"sync"
+
+	"shoal/wire"
+)
+
+// clients are the connected clients of a node.
+type clients struct {
+	max int
+
+	mu     sync.Mutex // guards the rest
+	byID   map[uint64]*client
+	closed *ending // why nobody may connect any more
+	gone   traffic // of clients that have left
+}
+
+func (t *clients) init(max int) {
+	t.max = max
+	t.byID = make(map[uint64]*client)
+}
+
+// add registers a client, for which a goroutine is going to be started, or says why it is refused.
+func (t *clients) add(c *client) *ending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed != nil {
+		return t.closed
+	}
+	if len(t.byID) >= t.max {
+		return &ending{reason: reasonMaxConnections, text: wire.TextMaxConnections}
+	}
+	t.byID[c.id] = c
+	// Under the lock, so that a node that has refused everybody waits for all who came before.
+	c.node.wg.Add(1)
+	return nil
+}
+
+func (t *clients) remove(c *client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID[c.id] == c {
+		delete(t.byID, c.id)
+		t.gone.add(c.traffic())
+	}
+}
+
+// all returns the clients in the order in which they connected.
+func (t *clients) all() []*client {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]*client, 0, len(t.byID))
+	for _, c := range t.byID {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *client) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// total returns how many clients there are and what all clients, also those that left, have sent
+// and received.
+func (t *clients) total() (n int, sum traffic) {
+	all := t.all()
+	t.mu.Lock()
+	sum = t.gone
+	t.mu.Unlock()
+	for _, c := range all {
+		sum.add(c.traffic())
+	}
+	return len(all), sum
+}
+
+// close ends all clients in good order and refuses new ones.
+func (t *clients) close(e *ending) {
+	t.refuse(e)
+	for _, c := range t.all() {
+		c.end(e)
+	}
+}
+
+// cut ends all clients at once.
+func (t *clients) cut(e *ending) {
+	t.refuse(e)
+	for _, c := range t.all() {
+		c.cut(e)
+		c.sock.nc.Close() // also those that are ending in good order
+	}
+}
+
+func (t *clients) refuse(e *ending) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed == nil {
+		t.closed = e
+	}
+}

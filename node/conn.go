@@ -1,0 +1,288 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"shoal/wire"
+)
+
+// lingerTime and lingerBytes bound how long a connection that was sent an error is still read.
+// Closing it with unread bytes would reset it, and the other side might never see why.
+const (
+	lingerTime  = 200 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// flushTime bounds how long a connection that ends may take to receive what waits for it.
+const flushTime = time.Second
+
+// handler is what a connection is for.
+type handler interface {
+	// admit is called with the first bytes of every read, before they are parsed.
+	admit(b []byte) error
+	// handle carries out an operation. An error ends the connection, see endingOf.
+	handle(w *work, op *wire.Op) error
+	// left is called when the connection has ended.
+	left()
+	// kind names what the connection is, for the log.
+	kind() string
+}
+
+// conn is one connection: reading, queueing, flushing and closing are the same for all of them.
+type conn struct {
+	node    *Node
+	id      uint64
+	handler handler
+	sock    socket
+	in      inbound
+	parser  wire.Parser
+	out     outbound
+	subs    subscriptions
+	start   time.Time
+	remote  string // address of the other side
+
+	// headers says that the other side understands messages with headers.
+	headers atomic.Bool
+	// noEcho keeps the connection's own messages from it. It belongs to the reader.
+	noEcho bool
+
+	// idle is what the reader leaves behind while it waits: its cache, if there is something in it.
+	// Whoever takes it owns it.
+	idle    atomic.Pointer[work]
+	current *work // the reader's, while it is not waiting
+
+	ending atomic.Pointer[ending]
+	label  atomic.Pointer[string] // what the client calls itself, for the log
+
+	inMsgs, inBytes atomic.Uint64
+	lastIn          atomic.Int64 // when the last operation came, in Unix nanoseconds
+	stalls          atomic.Uint64
+}
+
+// work is what a reader needs to carry out operations.
+type work struct {
+	batch batch
+	cache cache
+
+	msgs, bytes    uint64   // received in this batch, not yet published
+	active         bool     // an operation came that shows the client to be alive
+	picks          []*group // of the current message
+	chosen         []*group // memory for picks
+	tail, stripped []byte
+}
+
+func (n *Node) newWork(c *conn) *work {
+	w, ok := n.works.Get().(*work)
+	if !ok {
+		w = new(work)
+	}
+	w.batch.init(c)
+	w.cache.init(c, &w.batch)
+	return w
+}
+
+func (c *conn) init(n *Node, nc net.Conn, h handler) {
+	c.node, c.handler = n, h
+	c.start = time.Now()
+	c.sock.init(nc)
+	c.in.init(&c.sock, &n.buffers, c.pause)
+	c.remote = nc.RemoteAddr().String()
+}
+
+// serve reads the connection until it ends.
+func (c *conn) serve() {
+	err := c.readAll()
+	c.ending.CompareAndSwap(nil, endingOf(err))
+	e := c.ending.Load()
+	if w := c.current; w != nil {
+		w.batch.flush()
+		w.cache.forget()
+	}
+	if e.text != "" {
+		c.sendLine(wire.AppendErr(nil, e.text))
+	}
+	c.flush(min(flushTime, c.node.opts.WriteDeadline))
+	if e.text != "" {
+		c.linger()
+	}
+	c.sock.nc.Close()
+	c.out.discard(&c.node.budget)
+	c.in.release()
+	if w := c.idle.Swap(nil); w != nil {
+		w.cache.forget()
+	}
+	for _, s := range c.subs.removeAll() {
+		c.node.index.Remove(s.subject, s.queue, s)
+	}
+	c.handler.left()
+	c.logEnding(e)
+}
+
+func (c *conn) readAll() error {
+	for {
+		if err := c.in.fill(); err != nil {
+			return err
+		}
+		w := c.resume()
+		if err := c.handler.admit(c.in.unread()); err != nil {
+			return err
+		}
+		for b := c.in.unread(); len(b) > 0; b = c.in.unread() {
+			n, err := c.parser.Next(b)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			if err := c.handler.handle(w, &c.parser.Op); err != nil {
+				return err
+			}
+			c.in.advance(n)
+			if w.batch.full {
+				c.finish(w)
+			}
+		}
+		c.finish(w)
+	}
+}
+
+// resume returns what the reader needs to go on after it has waited.
+func (c *conn) resume() *work {
+	w := c.current
+	if w == nil {
+		w = c.idle.Swap(nil)
+	}
+	if w == nil {
+		w = c.node.newWork(c)
+	}
+	c.current = w
+	return w
+}
+
+// pause is called before the reader waits.
+func (c *conn) pause() {
+	w := c.current
+	if w == nil {
+		return
+	}
+	c.current = nil
+	if w.cache.bytes > 0 {
+		c.idle.Store(w)
+	} else {
+		c.node.works.Put(w)
+	}
+}
+
+// finish ends a batch: everything is sent and counted, and if a receiver cannot follow, the reader
+// waits a little before it takes more from its own client.
+func (c *conn) finish(w *work) {
+	w.batch.flush()
+	w.cache.flushed()
+	if w.msgs > 0 {
+		c.inMsgs.Add(w.msgs)
+		c.inBytes.Add(w.bytes)
+		w.msgs, w.bytes = 0, 0
+	}
+	if w.active {
+		c.lastIn.Store(time.Now().UnixNano())
+		w.active = false
+	}
+	if w.batch.waiting > c.node.opts.crowded() && !c.node.opts.NoFastProducerStall {
+		c.stalls.Add(1)
+		time.Sleep(stallTime)
+	}
+}
+
+// stallTime is how long a publisher is held up after a batch that left a receiver crowded.
+const stallTime = 5 * time.Millisecond
+
+// end asks the connection to end in good order. It may be called from any goroutine; the first
+// reason counts.
+func (c *conn) end(e *ending) {
+	if c.ending.CompareAndSwap(nil, e) {
+		c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+	}
+}
+
+// cut ends the connection at once. What waits for it is lost.
+func (c *conn) cut(e *ending) {
+	if c.ending.CompareAndSwap(nil, e) {
+		c.out.discard(&c.node.budget)
+		c.sock.nc.Close()
+	}
+}
+
+// cutSlow cuts a connection that does not read fast enough.
+func (c *conn) cutSlow(reason closeReason, err error) {
+	e := &ending{reason: reason, err: err}
+	if c.ending.Load() == nil {
+		c.node.slowConsumers.Add(1)
+	}
+	c.cut(e)
+}
+
+// linger lets the other side read the error before the connection is torn down.
+func (c *conn) linger() {
+	nc := c.sock.nc
+	half, ok := nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	nc.SetReadDeadline(time.Now().Add(lingerTime))
+	buf := c.node.buffers.get(minBufferSize)
+	defer c.node.buffers.put(buf)
+	for total := 0; total < lingerBytes; {
+		n, err := nc.Read(buf.data)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// endSubscription takes a subscription out of everything. It may be called more than once.
+func (c *conn) endSubscription(s *subscription) {
+	if c.subs.remove(s) {
+		c.node.index.Remove(s.subject, s.queue, s)
+	}
+}
+
+// LogValue implements [slog.LogValuer]: the attributes by which the log tells connections apart.
+func (c *conn) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("addr", c.remote), slog.Uint64("cid", c.id)}
+	if label := c.label.Load(); label != nil {
+		attrs = append(attrs, slog.String("client", *label))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+func (c *conn) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	l := c.node.log
+	if !l.Enabled(context.Background(), level) {
+		return
+	}
+	l.LogAttrs(context.Background(), level, msg, append(attrs, slog.Any("conn", c))...)
+}
+
+func (c *conn) logEnding(e *ending) {
+	level := slog.LevelDebug
+	switch e.reason {
+	case reasonSlowPending, reasonSlowWrite:
+		level = slog.LevelWarn
+	case reasonParseError, reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
+		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections:
+		level = slog.LevelError
+	}
+	msg := c.handler.kind() + " connection closed: " + string(e.reason)
+	if e.err != nil && !errors.Is(e.err, net.ErrClosed) {
+		c.log(level, msg, slog.String("error", e.err.Error()))
+		return
+	}
+	c.log(level, msg)
+}

@@ -1,0 +1,87 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"strconv"
+
+	"shoal/wire"
+)
+
+// globalAccount is the name of the account of clients that belong to no other.
+const globalAccount = "$G"
+
+// address is a host and a port that clients are told.
+type address struct {
+	host string
+	port int
+}
+
+// Advertise changes the host:port, or host alone, that clients are told to connect to, and tells it
+// to those that are connected. An empty string means the address the node listens on.
+func (n *Node) Advertise(hostport string) error {
+	opts := Options{ClientAdvertise: hostport}
+	if err := opts.Validate(); err != nil {
+		return err
+	}
+	if n.Addr() == nil {
+		return fmt.Errorf("client_advertise: the node has not been started")
+	}
+	n.setAdvertised(hostport)
+	for _, c := range n.clients.all() {
+		if c.informed.Load() {
+			c.sendLine(n.clientInfo(c, false))
+		}
+	}
+	return nil
+}
+
+func (n *Node) setAdvertised(hostport string) {
+	a := address{n.opts.Host, n.listener.Addr().(*net.TCPAddr).Port}
+	if hostport != "" {
+		host, port, _ := Options{ClientAdvertise: hostport}.advertised() // was validated
+		a.host = host
+		if port != 0 {
+			a.port = port
+		}
+	}
+	n.advertised.Store(&a)
+}
+
+// clientInfo returns the INFO line for a client: the first one, an update, or, if connected, the
+// one that follows the first PONG.
+func (n *Node) clientInfo(c *client, connected bool) []byte {
+	a := n.advertised.Load()
+	info := wire.ServerInfo{
+		ID:           n.id,
+		Name:         n.name,
+		Version:      ProtocolVersion,
+		Proto:        1,
+		Go:           runtime.Version(),
+		Host:         a.host,
+		Port:         a.port,
+		Headers:      !n.opts.NoHeaders,
+		AuthRequired: n.opts.Authenticator != nil,
+		MaxPayload:   n.opts.MaxPayload,
+		ClientID:     c.id,
+		ClientIP:     c.ip(),
+		ConnectInfo:  connected,
+	}
+	if connected {
+		info.RemoteAccount = globalAccount
+	}
+	return info.Append(nil)
+}
+
+// ip returns the address of the other side without its port.
+func (c *conn) ip() string {
+	host, port, err := net.SplitHostPort(c.remote)
+	if err != nil {
+		return c.remote // no TCP connection
+	}
+	if _, err := strconv.Atoi(port); err != nil {
+		return c.remote
+	}
+	return host
+}

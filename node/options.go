@@ -1,0 +1,185 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+)
+
+// Version is the version of shoal.
+const Version = "0.1.0"
+
+// ProtocolVersion is the version that INFO announces. Client libraries parse it as a semantic
+// version and switch features on by it, so it names the nats-server release whose client protocol
+// shoal speaks, not the version of shoal.
+const ProtocolVersion = "2.15.2"
+
+// LevelTrace is the log level of protocol lines, below [slog.LevelDebug].
+const LevelTrace = slog.LevelDebug - 4
+
+// LevelFatal is the log level of the one line that precedes an exit with an error.
+const LevelFatal = slog.LevelError + 4
+
+// Defaults of [Options]. They equal those of nats-server, so that a cluster can mix both.
+const (
+	DefaultHost           = "0.0.0.0"
+	DefaultPort           = 4222
+	DefaultMaxConnections = 64 << 10
+	DefaultMaxControlLine = 4 << 10
+	DefaultMaxPayload     = 1 << 20
+	DefaultMaxPending     = 64 << 20
+	DefaultPendingBudget  = 1 << 30
+	DefaultWriteDeadline  = 10 * time.Second
+	DefaultPingInterval   = 2 * time.Minute
+	DefaultMaxPingsOut    = 2
+	DefaultAuthTimeout    = 2 * time.Second
+)
+
+// RandomPort as a port lets the kernel choose a free one.
+const RandomPort = -1
+
+// Options configure a [Node]. The zero value of every field means its default, so that
+// Options{} describes a usable node on 0.0.0.0:4222.
+type Options struct {
+	// ServerName is the human name of the node; it defaults to the server ID.
+	ServerName string
+	// Host is the address that clients connect to; it defaults to 0.0.0.0.
+	Host string
+	// Port is the client port, 1 to 65535; it defaults to 4222. [RandomPort] picks a free one.
+	Port int
+	// ClientAdvertise is the host:port or host that clients are told instead of Host and Port.
+	ClientAdvertise string
+
+	// MaxConnections is the number of clients served at once; a negative value refuses everybody.
+	MaxConnections int
+	// MaxSubscriptions is the number of subscriptions of one connection; 0 is no limit.
+	MaxSubscriptions int
+	// MaxSubscriptionTokens is the number of tokens of a subscription's subject, up to 255; 0 is
+	// no limit.
+	MaxSubscriptionTokens int
+	// MaxControlLine is the length in bytes of the arguments of one protocol line.
+	MaxControlLine int
+	// MaxPayload is the size in bytes of a message, headers included. It may not exceed
+	// MaxPending.
+	MaxPayload int
+	// MaxPending is the number of bytes that may wait for one connection before it is closed as a
+	// slow consumer.
+	MaxPending int
+	// PendingBudget is the number of bytes that may wait for all connections together. When it is
+	// exceeded, connections that hold more than an equal share of it are closed as slow consumers.
+	PendingBudget int
+	// WriteDeadline is how long a blocked write may take before the connection is closed as a slow
+	// consumer.
+	WriteDeadline time.Duration
+	// NoFastProducerStall keeps publishers at full speed when a consumer nears MaxPending: instead
+	// of pausing the publisher, messages for that consumer are dropped.
+	NoFastProducerStall bool
+
+	// PingInterval is the time between two PINGs to a silent client.
+	PingInterval time.Duration
+	// MaxPingsOut is the number of unanswered PINGs after which a connection is stale.
+	MaxPingsOut int
+
+	// Authenticator decides who may connect; nil admits everybody.
+	Authenticator Authenticator
+	// AuthTimeout is the time a client has for a valid CONNECT when there is an Authenticator.
+	AuthTimeout time.Duration
+
+	// NoHeaders switches message headers off, as for very old clients.
+	NoHeaders bool
+	// MaxTracedPayload is the number of payload bytes that a traced message shows; 0 shows all.
+	MaxTracedPayload int
+
+	// Logger receives what the node has to say; nil discards it. Protocol lines are logged at
+	// [LevelTrace] if the logger has that level enabled when the node starts.
+	Logger *slog.Logger
+}
+
+// withDefaults returns o with every zero field set to its default.
+func (o Options) withDefaults() Options {
+	setDefault(&o.Host, DefaultHost)
+	setDefault(&o.Port, DefaultPort)
+	setDefault(&o.MaxConnections, DefaultMaxConnections)
+	setDefault(&o.MaxControlLine, DefaultMaxControlLine)
+	setDefault(&o.MaxPayload, DefaultMaxPayload)
+	setDefault(&o.MaxPending, DefaultMaxPending)
+	setDefault(&o.PendingBudget, DefaultPendingBudget)
+	setDefault(&o.WriteDeadline, DefaultWriteDeadline)
+	setDefault(&o.PingInterval, DefaultPingInterval)
+	setDefault(&o.MaxPingsOut, DefaultMaxPingsOut)
+	setDefault(&o.AuthTimeout, DefaultAuthTimeout)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// crowded is the number of waiting bytes above which publishers to a connection are slowed down.
+func (o *Options) crowded() int { return o.MaxPending / 4 * 3 }
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports the first option that no node could run with. The error names the option as
+// the command line does.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	if o.Port != RandomPort && (o.Port < 1 || o.Port > 65535) {
+		return fmt.Errorf("port: %d is not a port, use 1 to 65535, or -1 for a random one", o.Port)
+	}
+	if o.ClientAdvertise != "" {
+		if _, _, err := o.advertised(); err != nil {
+			return fmt.Errorf("client_advertise: %w", err)
+		}
+	}
+	for _, limit := range []struct {
+		name  string
+		value int
+	}{
+		{"max_subscriptions", o.MaxSubscriptions},
+		{"max_subscription_tokens", o.MaxSubscriptionTokens},
+		{"max_control_line", o.MaxControlLine},
+		{"max_payload", o.MaxPayload},
+		{"max_pending", o.MaxPending},
+		{"pending_budget", o.PendingBudget},
+		{"write_deadline", int(o.WriteDeadline)},
+		{"ping_interval", int(o.PingInterval)},
+		{"ping_max", o.MaxPingsOut},
+		{"auth_timeout", int(o.AuthTimeout)},
+		{"max_traced_msg_len", o.MaxTracedPayload},
+	} {
+		if limit.value < 0 {
+			return fmt.Errorf("%s: %d is negative", limit.name, limit.value)
+		}
+	}
+	if o.MaxSubscriptionTokens > 255 {
+		return fmt.Errorf("max_subscription_tokens: %d is more than 255", o.MaxSubscriptionTokens)
+	}
+	if o.MaxPayload > o.MaxPending {
+		return fmt.Errorf("max_payload: %d exceeds max_pending (%d)", o.MaxPayload, o.MaxPending)
+	}
+	return nil
+}
+
+// advertised splits ClientAdvertise; a missing port is the client port, reported as 0.
+func (o Options) advertised() (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(o.ClientAdvertise)
+	var addrErr *net.AddrError
+	if errors.As(err, &addrErr) && addrErr.Err == "missing port in address" {
+		return o.ClientAdvertise, 0, nil
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("%q is not a port", text)
+	}
+	return host, port, nil
+}

@@ -1,0 +1,388 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// smallWrite is the number of bytes up to which waiting bytes are gathered in one chunk.
+	smallWrite = 4 << 10
+	// maxCombined is the number of times that a reader writes what others have queued meanwhile,
+	// before it hands the rest to a goroutine and goes on with its own connection.
+	maxCombined = 4
+	// maxDrainWrite is the number of bytes that one write with a deadline covers.
+	maxDrainWrite = 1 << 20
+)
+
+// outbound is what waits to be written to one connection. At any time at most one goroutine writes
+// to the socket: the one that set writing. Whoever comes meanwhile queues its bytes and leaves.
+// While nobody is writing, the queue is empty.
+type outbound struct {
+	mu      sync.Mutex // guards everything below; a leaf, never held while taking another lock
+	queue   []piece
+	size    int // bytes in queue
+	writing bool
+	closed  bool          // nothing is accepted any more, what waits is still written
+	cut     bool          // what waits is not even written
+	drained chan struct{} // closed when nothing waits any more; nil unless flush waits for it
+
+	// withdrawn counts the subscriptions that the connection has given up or limited. What was
+	// rendered before such a change is filtered after it, see conn.send.
+	withdrawn uint32
+
+	msgs, bytes uint64 // messages sent and their payload bytes, for statistics
+}
+
+// inOrder stands for a value of outbound.withdrawn where no filter is needed: a connection that
+// delivers to itself gives up its subscriptions in the same order.
+const inOrder = ^uint32(0)
+
+// piece is a part of a chunk that is to be written.
+type piece struct {
+	data  []byte
+	chunk *chunk
+}
+
+// chunk is memory that holds bytes for one or more connections. It counts against the budget of the
+// node until the last of them has written its part.
+type chunk struct {
+	budget *pendingBudget
+	pool   *bufferPool
+	buf    *buffer
+	refs   atomic.Int32
+}
+
+// pendingBudget is the memory that waits for all connections of a node.
+type pendingBudget struct {
+	limit  int64
+	bytes  atomic.Int64
+	queues atomic.Int64 // connections with something in their queue
+}
+
+// exceeded reports whether the budget is used up and a connection with n waiting bytes holds more
+// than its share.
+func (b *pendingBudget) exceeded(n int) bool {
+	return b.bytes.Load() > b.limit && int64(n)*max(b.queues.Load(), 1) > b.limit
+}
+
+func (c *conn) newChunk(n int) *chunk {
+	k := &chunk{budget: &c.node.budget, pool: &c.node.buffers, buf: c.node.buffers.get(n)}
+	k.refs.Store(1)
+	k.budget.bytes.Add(int64(len(k.buf.data)))
+	return k
+}
+
+func (k *chunk) release() {
+	if k.refs.Add(-1) == 0 {
+		k.budget.bytes.Add(-int64(len(k.buf.data)))
+		k.pool.put(k.buf)
+	}
+}
+
+// send writes the bytes of s to the connection, or queues them if somebody else is writing or the
+// socket is full. It never blocks, and returns the number of bytes that wait. If the connection has given up subscriptions since withdrawn was read, messages
+// for them are left out: once an UNSUB is acknowledged, nothing may arrive for it.
+func (c *conn) send(s *stream, withdrawn uint32) (waiting int) {
+	o := &c.out
+	b := s.buf
+	o.mu.Lock()
+	for withdrawn != inOrder && withdrawn != o.withdrawn {
+		withdrawn = o.withdrawn
+		o.mu.Unlock()
+		b = c.subs.wanted(b)
+		o.mu.Lock()
+	}
+	if o.closed || len(b) == 0 {
+		o.mu.Unlock()
+		return 0
+	}
+	if c.node.trace {
+		o.mu.Unlock()
+		c.traceOut(b)
+		o.mu.Lock()
+	}
+	o.msgs += s.msgs
+	o.bytes += s.bytes
+	if o.writing {
+		return c.enqueue(b, s)
+	}
+	o.writing = true
+	o.mu.Unlock()
+
+	n, err := c.sock.tryWrite(b)
+	if err != nil {
+		c.cut(&ending{reason: reasonWriteError, err: err})
+		return 0
+	}
+
+	o.mu.Lock()
+	if n == len(b) {
+		c.combine()
+		return 0
+	}
+	if !o.cut {
+		o.push(&c.node.budget, c.keep(b, n, s), true)
+	}
+	waiting = o.size
+	c.startDrain()
+	return waiting
+}
+
+// sendLine is send for a few bytes that belong to no message.
+func (c *conn) sendLine(b []byte) {
+	c.send(&stream{buf: b}, inOrder)
+}
+
+// withdrawals returns the value of withdrawn that send compares with.
+func (o *outbound) withdrawals() uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.withdrawn
+}
+
+// sent returns the number of messages sent and of their bytes of payload.
+func (o *outbound) sent() (msgs, bytes uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.msgs, o.bytes
+}
+
+// withdraw notes that the connection has given up a subscription, or limited one.
+func (o *outbound) withdraw() {
+	o.mu.Lock()
+	o.withdrawn++
+	o.mu.Unlock()
+}
+
+// pending returns the number of bytes that wait.
+func (o *outbound) pending() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size
+}
+
+// enqueue adds b, which is s.buf or a filtered copy, to the queue, releases the lock, and returns
+// the number of bytes that wait. If that is too much, the connection is cut as a slow consumer.
+func (c *conn) enqueue(b []byte, s *stream) int {
+	o := &c.out
+	opts := &c.node.opts
+	if opts.NoFastProducerStall && s.msgs > 0 && o.size > opts.crowded() {
+		o.mu.Unlock()
+		return 0
+	}
+	if !o.gather(b) {
+		o.push(&c.node.budget, c.keep(b, 0, s), false)
+	}
+	size := o.size
+	o.mu.Unlock()
+	if size > opts.MaxPending || c.node.budget.exceeded(size) {
+		c.cutSlow(reasonSlowPending, fmt.Errorf("%d bytes waiting", size))
+	}
+	return size
+}
+
+// gather appends a few bytes to the last piece of the queue, if there is room behind it.
+func (o *outbound) gather(b []byte) bool {
+	if len(b) > smallWrite || len(o.queue) == 0 {
+		return false
+	}
+	last := &o.queue[len(o.queue)-1]
+	if cap(last.data)-len(last.data) < len(b) {
+		return false
+	}
+	last.data = append(last.data, b...)
+	o.size += len(b)
+	return true
+}
+
+// keep copies b[from:] so that it outlives the batch. If b is the whole of s.buf, the copy is made
+// once for all connections that need it.
+func (c *conn) keep(b []byte, from int, s *stream) piece {
+	if len(b) <= smallWrite || len(b) != len(s.buf) {
+		// The chunk is this connection's own, so later bytes may be gathered behind these.
+		k := c.newChunk(len(b))
+		return piece{k.buf.data[from:copy(k.buf.data, b)], k}
+	}
+	if s.kept == nil {
+		s.kept = c.newChunk(len(b))
+		copy(s.kept.buf.data, b)
+	}
+	s.kept.refs.Add(1)
+	return piece{s.kept.buf.data[from:len(b):len(b)], s.kept}
+}
+
+// push adds p to the queue, at the front if it is the rest of an unfinished write.
+func (o *outbound) push(budget *pendingBudget, p piece, front bool) {
+	if len(o.queue) == 0 {
+		budget.queues.Add(1)
+	}
+	o.size += len(p.data)
+	o.queue = append(o.queue, p)
+	if front {
+		copy(o.queue[1:], o.queue)
+		o.queue[0] = p
+	}
+}
+
+// take removes pieces of up to n bytes together from the front of the queue, at least one.
+func (o *outbound) take(budget *pendingBudget, n int) (taken []piece) {
+	size, i := 0, 0
+	for i < len(o.queue) && (i == 0 || size+len(o.queue[i].data) <= n) {
+		size += len(o.queue[i].data)
+		i++
+	}
+	taken = o.queue[:i:i]
+	o.queue = o.queue[i:]
+	o.size -= size
+	if i > 0 && len(o.queue) == 0 {
+		o.queue = nil
+		budget.queues.Add(-1)
+	}
+	return taken
+}
+
+// combine writes what others have queued while this goroutine was writing, and releases the lock
+// that the caller holds. It stops after a few rounds: the connections that keep this one busy must
+// not keep the reader from its own.
+func (c *conn) combine() {
+	o := &c.out
+	for round := 0; len(o.queue) > 0; round++ {
+		if round == maxCombined {
+			c.startDrain()
+			return
+		}
+		pieces := o.take(&c.node.budget, maxDrainWrite)
+		o.mu.Unlock()
+		for i, p := range pieces {
+			n, err := c.sock.tryWrite(p.data)
+			if err == nil && n == len(p.data) {
+				p.chunk.release()
+				continue
+			}
+			if err != nil {
+				releaseAll(pieces[i:])
+				c.cut(&ending{reason: reasonWriteError, err: err})
+				return
+			}
+			pieces[i].data = p.data[n:]
+			o.mu.Lock()
+			o.unread(&c.node.budget, pieces[i:])
+			c.startDrain()
+			return
+		}
+		o.mu.Lock()
+	}
+	o.writing = false
+	o.signalDrained()
+	o.mu.Unlock()
+}
+
+// unread puts pieces that could not be written back to the front of the queue.
+func (o *outbound) unread(budget *pendingBudget, pieces []piece) {
+	if o.cut {
+		releaseAll(pieces)
+		return
+	}
+	if len(o.queue) == 0 {
+		budget.queues.Add(1)
+	}
+	for _, p := range pieces {
+		o.size += len(p.data)
+	}
+	o.queue = append(append([]piece(nil), pieces...), o.queue...)
+}
+
+func releaseAll(pieces []piece) {
+	for _, p := range pieces {
+		p.chunk.release()
+	}
+}
+
+// startDrain starts the goroutine that writes the queue, and releases the lock that the caller
+// holds. The caller has set writing and leaves it to that goroutine.
+func (c *conn) startDrain() {
+	c.out.mu.Unlock()
+	c.node.wg.Go(c.drain)
+}
+
+// drain writes the queue until it is empty. It is the only place that waits for a slow receiver.
+func (c *conn) drain() {
+	o := &c.out
+	budget := &c.node.budget
+	for {
+		o.mu.Lock()
+		if len(o.queue) == 0 {
+			if c.sock.raw != nil {
+				// A deadline that passes later would spoil the next direct write.
+				c.sock.nc.SetWriteDeadline(time.Time{})
+			}
+			o.writing = false
+			o.signalDrained()
+			o.mu.Unlock()
+			return
+		}
+		pieces := o.take(budget, maxDrainWrite)
+		o.mu.Unlock()
+
+		vector := make(net.Buffers, len(pieces))
+		total := 0
+		for i, p := range pieces {
+			vector[i] = p.data
+			total += len(p.data)
+		}
+		deadline := c.node.opts.WriteDeadline
+		c.sock.nc.SetWriteDeadline(time.Now().Add(deadline))
+		_, err := vector.WriteTo(c.sock.nc)
+		releaseAll(pieces)
+		if err != nil {
+			if isTimeout(err) {
+				c.cutSlow(reasonSlowWrite, fmt.Errorf("%d bytes not written within %v", total, deadline))
+			} else {
+				c.cut(&ending{reason: reasonWriteError, err: err})
+			}
+			return
+		}
+	}
+}
+
+// signalDrained tells flush that nothing is waiting any more.
+func (o *outbound) signalDrained() {
+	if o.drained != nil {
+		close(o.drained)
+		o.drained = nil
+	}
+}
+
+// flush refuses further bytes and waits until those that wait are written, but no longer than
+// timeout.
+func (c *conn) flush(timeout time.Duration) {
+	o := &c.out
+	o.mu.Lock()
+	o.closed = true
+	if !o.writing || o.cut {
+		o.mu.Unlock()
+		return
+	}
+	drained := make(chan struct{})
+	o.drained = drained
+	o.mu.Unlock()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-drained:
+	case <-timer.C:
+	}
+}
+
+// discard refuses further bytes and forgets those that wait.
+func (o *outbound) discard(budget *pendingBudget) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed, o.cut = true, true
+	o.signalDrained()
+	releaseAll(o.take(budget, o.size))
+}

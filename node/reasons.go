@@ -1,0 +1,73 @@
+package node
+
+import (
+	"errors"
+	"net"
+	"os"
+	"shoal/wire"
+)
+
+// closeReason says why a connection ended. The texts are those that monitoring tools of NATS know.
+type closeReason string
+
+const (
+	reasonClientClosed   closeReason = "Client Closed"
+	reasonAuthTimeout    closeReason = "Authentication Timeout"
+	reasonAuthFailure    closeReason = "Authentication Failure"
+	reasonSlowPending    closeReason = "Slow Consumer (Pending Bytes)"
+	reasonSlowWrite      closeReason = "Slow Consumer (Write Deadline)"
+	reasonWriteError     closeReason = "Write Error"
+	reasonReadError      closeReason = "Read Error"
+	reasonParseError     closeReason = "Parse Error"
+	reasonStale          closeReason = "Stale Connection"
+	reasonProtocol       closeReason = "Protocol Violation"
+	reasonMaxConnections closeReason = "Maximum Connections Exceeded"
+	reasonMaxPayload     closeReason = "Maximum Message Payload Exceeded"
+	reasonMaxControlLine closeReason = "Maximum Control Line Exceeded"
+	reasonServerShutdown closeReason = "Server Shutdown"
+	reasonBadClientProto closeReason = "Bad Client Protocol Version"
+	reasonMissingHeaders closeReason = "No Responders Requires Headers Support"
+)
+
+// ending is how a connection ends: the reason, and the text that the other side is told, if any.
+type ending struct {
+	reason closeReason
+	text   string
+	err    error // what happened, for the log
+}
+
+func (e *ending) Error() string {
+	if e.err != nil {
+		return string(e.reason) + ": " + e.err.Error()
+	}
+	return string(e.reason)
+}
+
+// endingOf translates what stopped a reader.
+func endingOf(err error) *ending {
+	var e *ending
+	var protocol *wire.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &protocol):
+		return &ending{protocolReason(protocol), protocol.Reply, protocol}
+	case errors.Is(err, errEndOfStream), errors.Is(err, net.ErrClosed):
+		return &ending{reason: reasonClientClosed}
+	}
+	return &ending{reason: reasonReadError, err: err}
+}
+
+func protocolReason(err *wire.Error) closeReason {
+	switch err.Reply {
+	case wire.TextControlLine:
+		return reasonMaxControlLine
+	case wire.TextMaxPayload:
+		return reasonMaxPayload
+	case wire.TextUnknownOp:
+		return reasonParseError
+	}
+	return reasonProtocol
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

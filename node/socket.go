@@ -1,0 +1,107 @@
+package node
+
+import (
+	"net"
+	"syscall"
+)
+
+// socket is the byte stream under a connection. A kernel socket is read and written without
+// blocking, through the guard of [syscall.RawConn], so that a closed and reused descriptor can
+// never get another connection's bytes. Any other stream can only block.
+type socket struct {
+	nc  net.Conn
+	raw syscall.RawConn // nil if the stream can only block
+
+	// Arguments and results of the callbacks, which are made once so that an operation does not
+	// allocate. Reads belong to the reading goroutine, writes to whoever has outbound.writing.
+	readFrom  func(fd uintptr) bool
+	readInto  func() []byte
+	wouldWait func()
+	nread     int
+	readErr   error
+	writeTo   func(fd uintptr) bool
+	unwritten []byte
+	writeErr  error
+}
+
+func (s *socket) init(nc net.Conn) {
+	s.nc = nc
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+			s.readFrom = s.rawRead
+			s.writeTo = s.rawWrite
+		}
+	}
+}
+
+// read reads at least one byte. It asks into for the buffer only when there may be bytes to read,
+// and calls idle before it waits. A stream that can only block asks at once.
+func (s *socket) read(into func() []byte, idle func()) (int, error) {
+	if s.raw == nil {
+		return s.nc.Read(into())
+	}
+	s.readInto, s.wouldWait = into, idle
+	s.nread, s.readErr = 0, nil
+	if err := s.raw.Read(s.readFrom); err != nil {
+		return 0, err
+	}
+	return s.nread, s.readErr
+}
+
+func (s *socket) rawRead(fd uintptr) bool {
+	b := s.readInto()
+	for {
+		n, err := syscall.Read(int(fd), b)
+		switch {
+		case n > 0:
+			s.nread = n
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			s.wouldWait()
+			return false
+		case err != nil:
+			s.readErr = err
+		default:
+			s.readErr = errEndOfStream
+		}
+		return true
+	}
+}
+
+// tryWrite writes as much of b as the socket takes at once. It returns len(b) or fewer without an
+// error if the socket is full, and 0 for a stream that can only block.
+func (s *socket) tryWrite(b []byte) (int, error) {
+	if s.raw == nil {
+		return 0, nil
+	}
+	s.unwritten, s.writeErr = b, nil
+	if err := s.raw.Write(s.writeTo); err != nil {
+		return 0, err
+	}
+	n := len(b) - len(s.unwritten)
+	s.unwritten = nil
+	return n, s.writeErr
+}
+
+func (s *socket) rawWrite(fd uintptr) bool {
+	for len(s.unwritten) > 0 {
+		n, err := syscall.Write(int(fd), s.unwritten)
+		switch {
+		case n > 0:
+			full := n < len(s.unwritten)
+			s.unwritten = s.unwritten[n:]
+			if full {
+				return true
+			}
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return true
+		default:
+			s.writeErr = err
+			return true
+		}
+	}
+	return true
+}
