@@ -33,6 +33,18 @@ func (p *bufferPool) get(n int) *buffer {
 	return &buffer{make([]byte, bufferBytes(size)), size}
 }
 
+// getTight is get for memory that may be held for long: a large buffer is at most twice as large as
+// is asked for.
+func (p *bufferPool) getTight(n int) *buffer {
+	if n > maxLoose && n <= bufferBytes(bufferSize(n))/2 {
+		return &buffer{make([]byte, n), numBufferSizes}
+	}
+	return p.get(n)
+}
+
+// maxLoose is the largest number of bytes whose buffer may be four times as large.
+const maxLoose = 16 << 10
+
 // put takes a buffer back; nil is allowed.
 func (p *bufferPool) put(b *buffer) {
 	if b != nil && b.size < numBufferSizes {

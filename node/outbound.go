@@ -59,18 +59,30 @@ type chunk struct {
 // pendingBudget is the memory that waits for all connections of a node.
 type pendingBudget struct {
 	limit  int64
-	bytes  atomic.Int64
+	bytes  atomic.Int64 // of memory, counted once if several connections share it
+	queued atomic.Int64 // the bytes in all queues together
 	queues atomic.Int64 // connections with something in their queue
 }
 
-// exceeded reports whether the budget is used up and a connection with n waiting bytes holds more
-// than its share.
+// exceeded reports whether the budget is used up and a connection with n bytes in its queue is one
+// of those with the most.
 func (b *pendingBudget) exceeded(n int) bool {
-	return b.bytes.Load() > b.limit && int64(n)*max(b.queues.Load(), 1) > b.limit
+	return b.bytes.Load() > b.limit && int64(n)*b.queues.Load() >= b.queued.Load()
+}
+
+// resized notes that the queue of a connection went from one length in bytes to another.
+func (b *pendingBudget) resized(from, to int) {
+	b.queued.Add(int64(to - from))
+	switch {
+	case from == 0 && to > 0:
+		b.queues.Add(1)
+	case from > 0 && to == 0:
+		b.queues.Add(-1)
+	}
 }
 
 func (c *conn) newChunk(n int) *chunk {
-	k := &chunk{budget: &c.node.budget, pool: &c.node.buffers, buf: c.node.buffers.get(n)}
+	k := &chunk{budget: &c.node.budget, pool: &c.node.buffers, buf: c.node.buffers.getTight(n)}
 	k.refs.Store(1)
 	k.budget.bytes.Add(int64(len(k.buf.data)))
 	return k
@@ -174,7 +186,7 @@ func (c *conn) enqueue(b []byte, s *stream) int {
 		o.mu.Unlock()
 		return 0
 	}
-	if !o.gather(b) {
+	if !o.gather(&c.node.budget, b) {
 		o.push(&c.node.budget, c.keep(b, 0, s), false)
 	}
 	size := o.size
@@ -186,7 +198,7 @@ func (c *conn) enqueue(b []byte, s *stream) int {
 }
 
 // gather appends a few bytes to the last piece of the queue, if there is room behind it.
-func (o *outbound) gather(b []byte) bool {
+func (o *outbound) gather(budget *pendingBudget, b []byte) bool {
 	if len(b) > smallWrite || len(o.queue) == 0 {
 		return false
 	}
@@ -195,7 +207,7 @@ func (o *outbound) gather(b []byte) bool {
 		return false
 	}
 	last.data = append(last.data, b...)
-	o.size += len(b)
+	o.resize(budget, len(b))
 	return true
 }
 
@@ -215,12 +227,14 @@ func (c *conn) keep(b []byte, from int, s *stream) piece {
 	return piece{s.kept.buf.data[from:len(b):len(b)], s.kept}
 }
 
+func (o *outbound) resize(budget *pendingBudget, by int) {
+	budget.resized(o.size, o.size+by)
+	o.size += by
+}
+
 // push adds p to the queue, at the front if it is the rest of an unfinished write.
 func (o *outbound) push(budget *pendingBudget, p piece, front bool) {
-	if len(o.queue) == 0 {
-		budget.queues.Add(1)
-	}
-	o.size += len(p.data)
+	o.resize(budget, len(p.data))
 	o.queue = append(o.queue, p)
 	if front {
 		copy(o.queue[1:], o.queue)
@@ -237,11 +251,10 @@ func (o *outbound) take(budget *pendingBudget, n int) (taken []piece) {
 	}
 	taken = o.queue[:i:i]
 	o.queue = o.queue[i:]
-	o.size -= size
-	if i > 0 && len(o.queue) == 0 {
+	if len(o.queue) == 0 {
 		o.queue = nil
-		budget.queues.Add(-1)
 	}
+	o.resize(budget, -size)
 	return taken
 }
 
@@ -287,11 +300,8 @@ func (o *outbound) unread(budget *pendingBudget, pieces []piece) {
 		releaseAll(pieces)
 		return
 	}
-	if len(o.queue) == 0 {
-		budget.queues.Add(1)
-	}
 	for _, p := range pieces {
-		o.size += len(p.data)
+		o.resize(budget, len(p.data))
 	}
 	o.queue = append(append([]piece(nil), pieces...), o.queue...)
 }

@@ -13,7 +13,7 @@ import (
 // TestConcurrent matches while entries are inserted and removed. Those that
 // are there throughout have negative values and must be found each time, once.
 func TestConcurrent(t *testing.T) {
-	const rounds = 4000
+	const rounds = 2000
 	x := NewIndex[int]()
 	kept := []string{"keep.a.b", "keep.*.b", "keep.>", ">", "*.a.*"}
 	for i, s := range kept {
@@ -127,7 +127,7 @@ func checkKept(t *testing.T, what string, list []int, n int) {
 // TestFreshConcurrent uses a result for as long as its stamp is fresh. It must
 // have each entry inserted in turn, from when Insert returns.
 func TestFreshConcurrent(t *testing.T) {
-	const last = 5000
+	const last = 2000
 	x := NewIndex[int]()
 	var inserted, seen atomic.Int64
 	var writer sync.WaitGroup

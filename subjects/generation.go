@@ -34,8 +34,8 @@ func (g *generations) fresh(s Stamp) bool {
 }
 
 // now returns the current stamp of the subjects that use first[i]. The sum of
-// two counts that only grow stays the same only if both do. It is over zero for
-// subjects that exist.
+// two counts that only grow stays the same only if both do. The 1 is for it not
+// to be the zero Stamp.
 func (g *generations) now(i uint64) Stamp {
 	return Stamp((1+g.first[i].Load()+g.any.Load())<<generationBits | i)
 }

@@ -229,6 +229,12 @@ func TestStamp(t *testing.T) {
 	if !x.Fresh(a) {
 		t.Error("not fresh without a change")
 	}
+	for _, p := range []string{"a.b", "a.*", "*.b", ">"} {
+		if x.Invalidate(p); x.Fresh(a) {
+			t.Errorf("fresh after %s was invalidated", p)
+		}
+		a = x.Stamp([]byte("a.b"))
+	}
 	fresh := 0
 	for i := range 1000 {
 		x.Insert(fmt.Sprint("token", i), "", 1)

@@ -1,0 +1,155 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// publishUntil publishes messages of a size to a subject, waiting for each to be carried out, until
+// done.
+func publishUntil(t *testing.T, p *peer, subject string, size int, done func() bool) (messages int) {
+	t.Helper()
+	payload := strings.Repeat("x", size)
+	line := message("", "", payload)
+	line = "PUB " + subject + line[len("MSG  "):]
+	for deadline := time.Now().Add(patience); !done(); messages++ {
+		if time.Now().After(deadline) {
+			t.Fatal("not reached while publishing")
+		}
+		p.send(line)
+		p.sync()
+	}
+	return messages
+}
+
+func TestSlowConsumerIsCut(t *testing.T) {
+	const size = 256 << 10
+	n := startNode(t, Options{MaxPending: 4 << 20})
+	slow := dial(t, n, quiet+"SUB s 1\r\n")
+	slow.sync()
+	fast := dial(t, n, quiet+"SUB s 1\r\n")
+	fast.sync()
+	received := make(chan int64, 1)
+	go func() {
+		got, _ := io.Copy(io.Discard, fast.nc)
+		received <- got
+	}()
+	p := dial(t, n, quiet)
+	messages := publishUntil(t, p, "s", size, func() bool { return n.Stats().SlowConsumers > 0 })
+	eventually(t, "the slow consumer is gone", func() bool { return n.Stats().Connections == 2 })
+	if got := n.Stats().SlowConsumers; got != 1 {
+		t.Errorf("%d slow consumers, want 1", got)
+	}
+	// Nobody tells a slow consumer why: it sees what the kernel still holds, and then the end.
+	rest, _ := io.ReadAll(slow.r)
+	if bytes.Contains(rest[max(0, len(rest)-100):], []byte("-ERR")) {
+		t.Error("the slow consumer was sent an error")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := int64(messages * len(message("s", "1", strings.Repeat("x", size))))
+	if got := <-received; got != want {
+		t.Errorf("the fast consumer received %d bytes, want %d", got, want)
+	}
+}
+
+func TestWriteDeadline(t *testing.T) {
+	n := startNode(t, Options{WriteDeadline: 50 * time.Millisecond})
+	dial(t, n, quiet+"SUB s 1\r\n").sync()
+	p := dial(t, n, quiet)
+	publishUntil(t, p, "s", 512<<10, func() bool { return n.Stats().SlowConsumers > 0 })
+	eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
+}
+
+func TestPendingBudget(t *testing.T) {
+	const consumers, budget = 10, 16 << 20
+	n := startNode(t, Options{PendingBudget: budget})
+	for range consumers {
+		dial(t, n, quiet+"SUB s 1\r\n").sync()
+	}
+	p := dial(t, n, quiet)
+	var most int64
+	publishUntil(t, p, "s", 512<<10, func() bool {
+		s := n.Stats()
+		most = max(most, s.PendingBytes)
+		return s.SlowConsumers == consumers
+	})
+	if most > budget+4<<20 {
+		t.Errorf("%d bytes were waiting, the budget is %d", most, budget)
+	}
+	eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
+}
+
+// TestFastProducerIsStalled publishes faster than a consumer reads, without ever losing it.
+func TestFastProducerIsStalled(t *testing.T) {
+	const messages, size = 400, 64 << 10
+	n := startNode(t, Options{MaxPending: 4 << 20})
+	slow := dial(t, n, quiet+"SUB s 1\r\n")
+	slow.sync()
+	done := make(chan error, 1)
+	want := int64(messages * len(message("s", "1", strings.Repeat("x", size))))
+	go func() {
+		buf := make([]byte, 256<<10)
+		for got := int64(0); got < want; {
+			k, err := slow.r.Read(buf)
+			if err != nil {
+				done <- err
+				return
+			}
+			got += int64(k)
+			time.Sleep(200 * time.Microsecond) // what makes the consumer slow
+		}
+		done <- nil
+	}()
+	p := dial(t, n, quiet)
+	for range messages {
+		p.send("PUB s 65536\r\n" + strings.Repeat("x", size) + "\r\n")
+	}
+	p.sync()
+	if err := <-done; err != nil {
+		t.Errorf("the consumer was lost: %v", err)
+	}
+}
+
+// TestFloodDoesNotStarveOthers measures nothing but that others are served while publishers flood.
+func TestFloodDoesNotStarveOthers(t *testing.T) {
+	n := startNode(t, Options{})
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	const floods = 4
+	for range floods {
+		p := dial(t, n, quiet)
+		go func() {
+			defer func() { ended <- struct{}{} }()
+			batch := []byte(strings.Repeat("PUB flood 16\r\n0123456789abcdef\r\n", 2000))
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					p.nc.SetWriteDeadline(time.Now().Add(patience))
+					if _, err := p.nc.Write(batch); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		}()
+	}
+	p := dial(t, n, quiet+"SUB echo 1\r\n")
+	for range 100 {
+		p.send("PUB echo 2\r\nhi\r\n")
+		p.want(message("echo", "1", "hi"))
+	}
+	close(stop)
+	for range floods {
+		<-ended
+	}
+}
