@@ -2,10 +2,10 @@ package node
 
 import "sync"
 
-// Sizes of pooled buffers: powers of four from 4 KiB to 1 MiB.
+// Sizes of pooled buffers: powers of four from 4 KiB to 4 MiB.
 const (
 	minBufferShift = 12
-	numBufferSizes = 5
+	numBufferSizes = 6
 	minBufferSize  = 1 << minBufferShift
 )
 

@@ -26,6 +26,7 @@ type client struct {
 	connected bool // CONNECT was accepted
 	admitted  bool // no credentials are needed, or they were good
 	started   bool // the first byte was seen
+	ponged    bool // a PING that followed CONNECT was answered
 	user      string
 
 	// informed says that the first PONG was sent, after which the client expects INFO at any time.
@@ -114,13 +115,10 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if o.NoResponders && !headers {
 		return &ending{reason: reasonMissingHeaders, text: wire.TextNoRespondersHeaders}
 	}
-	for _, s := range c.subs.removeAll() {
-		c.node.index.Remove(s.subject, s.queue, s)
-		c.out.withdraw()
-	}
 	c.noEcho = !o.Echo
 	c.parser.Headers = headers
 	c.conn.headers.Store(headers)
+	c.resetSubscriptions()
 	c.setLabel()
 	if !c.connected {
 		c.connected = true
@@ -130,6 +128,19 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	}
 	c.ok(w)
 	return nil
+}
+
+// resetSubscriptions adapts the subscriptions to a new CONNECT: the first one may have changed how
+// they are served, any later one drops them.
+func (c *client) resetSubscriptions() {
+	if c.connected {
+		c.unsubscribeAll()
+		c.out.withdraw()
+		return
+	}
+	for _, s := range c.subs.all() {
+		c.node.index.Invalidate(s.subject)
+	}
 }
 
 // setLabel describes the client for the log as version:language:name.
@@ -151,7 +162,9 @@ func (c *client) setLabel() {
 // the answer to CONNECT.
 func (c *client) pinged(w *work) {
 	w.batch.reply(pongLine)
-	if c.connected && c.options.Protocol >= 1 && !c.informed.Load() {
+	first := c.connected && !c.ponged
+	c.ponged = c.ponged || c.connected
+	if first && c.options.Protocol >= 1 {
 		w.batch.flush()
 		c.informed.Store(true)
 		w.batch.reply(c.node.clientInfo(c, true))
@@ -163,9 +176,6 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 	opts := &c.node.opts
 	subject := string(op.Subject)
 	switch {
-	case !subjects.Valid(subject):
-		c.refuse(w, wire.TextInvalidSubject)
-		return
 	case string(op.Queue) == reservedQueue:
 		c.refuse(w, fmt.Sprintf("%s%q using queue %q", wire.TextPermissionSubscribe, subject, op.Queue))
 		return
@@ -174,6 +184,9 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 		return
 	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions:
 		c.refuse(w, wire.TextMaxSubscriptions)
+		return
+	case !subjects.Valid(subject):
+		c.refuse(w, wire.TextInvalidSubject)
 		return
 	case c.subs.has(op.SID): // keeps its first subject
 		c.ok(w)
@@ -258,12 +271,13 @@ const reservedQueue = "_sys_"
 // reservedSubject reports whether clients may not publish to a subject: those belong to traffic
 // between servers.
 func reservedSubject(subject []byte) bool {
-	return hasPrefix(subject, "_GR_.") || hasPrefix(subject, "$NRG.")
+	return hasPrefix(subject, "_GR_.") || hasPrefix(subject, "$GR.") || hasPrefix(subject, "$NRG.")
 }
 
 // reservedReply reports whether clients may not ask for replies to a subject.
 func reservedReply(reply []byte) bool {
-	return hasPrefix(reply, "_R_.") || hasPrefix(reply, "_GR_.") || hasPrefix(reply, "$JS.ACK.")
+	return hasPrefix(reply, "_R_.") || hasPrefix(reply, "_GR_.") || hasPrefix(reply, "$GR.") ||
+		hasPrefix(reply, "$JS.ACK.")
 }
 
 func hasPrefix(b []byte, prefix string) bool {

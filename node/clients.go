@@ -90,7 +90,6 @@ func (t *clients) cut(e *ending) {
 	t.refuse(e)
 	for _, c := range t.all() {
 		c.cut(e)
-		c.sock.nc.Close() // also those that are ending in good order
 	}
 }
 

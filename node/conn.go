@@ -100,7 +100,7 @@ func (c *conn) serve() {
 	c.ending.CompareAndSwap(nil, endingOf(err))
 	e := c.ending.Load()
 	if w := c.current; w != nil {
-		w.batch.flush()
+		c.finish(w)
 		w.cache.forget()
 	}
 	if e.text != "" {
@@ -116,9 +116,7 @@ func (c *conn) serve() {
 	if w := c.idle.Swap(nil); w != nil {
 		w.cache.forget()
 	}
-	for _, s := range c.subs.removeAll() {
-		c.node.index.Remove(s.subject, s.queue, s)
-	}
+	c.unsubscribeAll()
 	c.handler.left()
 	c.logEnding(e)
 }
@@ -210,21 +208,20 @@ func (c *conn) end(e *ending) {
 	}
 }
 
-// cut ends the connection at once. What waits for it is lost.
-func (c *conn) cut(e *ending) {
-	if c.ending.CompareAndSwap(nil, e) {
-		c.out.discard(&c.node.budget)
-		c.sock.nc.Close()
-	}
+// cut ends the connection at once, even if it is ending in good order already. What waits for it is
+// lost. It reports whether e is the reason.
+func (c *conn) cut(e *ending) bool {
+	first := c.ending.CompareAndSwap(nil, e)
+	c.out.discard(&c.node.budget)
+	c.sock.nc.Close()
+	return first
 }
 
 // cutSlow cuts a connection that does not read fast enough.
 func (c *conn) cutSlow(reason closeReason, err error) {
-	e := &ending{reason: reason, err: err}
-	if c.ending.Load() == nil {
+	if c.cut(&ending{reason: reason, err: err}) {
 		c.node.slowConsumers.Add(1)
 	}
-	c.cut(e)
 }
 
 // linger lets the other side read the error before the connection is torn down.
@@ -253,6 +250,12 @@ func (c *conn) endSubscription(s *subscription) {
 	}
 }
 
+func (c *conn) unsubscribeAll() {
+	for _, s := range c.subs.removeAll() {
+		c.node.index.Remove(s.subject, s.queue, s)
+	}
+}
+
 // LogValue implements [slog.LogValuer]: the attributes by which the log tells connections apart.
 func (c *conn) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("addr", c.remote), slog.Uint64("cid", c.id)}
@@ -262,12 +265,24 @@ func (c *conn) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
+// log logs something about the connection. What a client can cause as often as it likes is limited.
 func (c *conn) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	l := c.node.log
-	if !l.Enabled(context.Background(), level) {
+	ctx := context.Background()
+	if !l.Enabled(ctx, level) {
 		return
 	}
-	l.LogAttrs(context.Background(), level, msg, append(attrs, slog.Any("conn", c))...)
+	if level >= slog.LevelWarn {
+		ok, suppressed := c.node.warnings.allow(time.Now())
+		if suppressed > 0 {
+			l.LogAttrs(ctx, slog.LevelWarn, "Warnings and errors of clients were not logged, there were too many",
+				slog.Int("number", suppressed))
+		}
+		if !ok {
+			return
+		}
+	}
+	l.LogAttrs(ctx, level, msg, append(attrs, slog.Any("conn", c))...)
 }
 
 func (c *conn) logEnding(e *ending) {

@@ -7,11 +7,11 @@ import (
 
 // liveness keeps account of a connection's PINGs.
 type liveness struct {
-	mu       sync.Mutex // guards the rest
-	out      int        // PINGs without a PONG
-	sent     time.Time  // when the last PING was sent, zero when it is answered
-	rtt      time.Duration
-	measured time.Time // when rtt was measured by a PING
+	mu   sync.Mutex    // guards the rest
+	out  int           // PINGs without a PONG
+	sent time.Time     // when the last PING was sent
+	open bool          // it has not been answered
+	rtt  time.Duration // the last one known
 }
 
 type livenessVerdict int
@@ -23,19 +23,18 @@ const (
 )
 
 // tick decides what to do when the ping interval is over. A connection that has sent something
-// meanwhile is left alone unless its round trip is unknown or was measured long ago.
+// meanwhile is left alone, unless it has not been pinged for long: the round trip is of interest too.
 func (l *liveness) tick(now time.Time, busy bool, maxOut int) livenessVerdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known := !l.measured.IsZero() && now.Sub(l.measured) < staleRTT
-	if busy && known {
+	if busy && !l.sent.IsZero() && now.Sub(l.sent) < staleRTT {
 		return livenessQuiet
 	}
 	if l.out+1 > maxOut {
 		return livenessStale
 	}
 	l.out++
-	l.sent = now
+	l.sent, l.open = now, true
 	return livenessPing
 }
 
@@ -44,10 +43,9 @@ func (l *liveness) pong(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.out = 0
-	if !l.sent.IsZero() {
+	if l.open {
 		l.rtt = now.Sub(l.sent)
-		l.measured = now
-		l.sent = time.Time{}
+		l.open = false
 	}
 }
 

@@ -49,6 +49,7 @@ type Node struct {
 	firstPing  time.Duration
 	lastID     atomic.Uint64
 
+	warnings         rateLimit
 	slowConsumers    atomic.Uint64
 	staleConnections atomic.Uint64
 	totalConnections atomic.Uint64

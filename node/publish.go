@@ -122,7 +122,7 @@ func pick(members []*group) *group {
 	}
 	for i := range n {
 		g := members[(first+i)%n]
-		if !g.limited || !g.subs[0].full() {
+		if !g.subs[0].full() {
 			return g
 		}
 	}
@@ -165,7 +165,7 @@ func (c *client) noResponders(w *work, op *wire.Op) {
 	var waiting *subscription
 	w.cache.index.Match(op.Reply, &w.cache.result)
 	for _, s := range w.cache.result.Plain {
-		if s.conn == &c.conn {
+		if s.conn == &c.conn && !s.full() {
 			waiting = s
 			break
 		}

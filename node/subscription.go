@@ -1,7 +1,9 @@
 package node
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -37,7 +39,10 @@ func (s *subscription) claim() (ok, last bool) {
 }
 
 // full reports whether the subscription has had all it asked for.
-func (s *subscription) full() bool { return s.delivered.Load() >= s.limit.Load() }
+func (s *subscription) full() bool {
+	limit := s.limit.Load()
+	return limit > 0 && s.delivered.Load() >= limit
+}
 
 // excess returns how many messages beyond its limit the subscription was given: those that were
 // rendered before it had one.
@@ -99,6 +104,13 @@ func (t *subscriptions) removeAll() map[string]*subscription {
 	all := t.bySID
 	t.bySID = nil
 	return all
+}
+
+// all returns the subscriptions, in no particular order.
+func (t *subscriptions) all() []*subscription {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.bySID))
 }
 
 // wanted returns a copy of rendered deliveries without those whose subscription is gone or has had
