@@ -52,11 +52,6 @@ func (n *Node) newClient(nc net.Conn) *client {
 	c := &client{options: wire.DefaultConnect, admitted: n.opts.Authenticator == nil}
 	c.conn.id = n.lastID.Add(1)
 	c.conn.init(n, nc, c)
-	c.parser = wire.Parser{
-		Role:           wire.FromClient,
-		MaxControlLine: n.opts.MaxControlLine,
-		MaxPayload:     n.opts.MaxPayload,
-	}
 	n.totalConnections.Add(1)
 	c.log(slog.LevelDebug, "Client connection created")
 	return c

@@ -49,11 +49,11 @@ func fanOut(t testing.TB, receivers, size, messages int, sameSID bool) (run func
 	return func() {
 		w := publisher.resume()
 		for b := batch; len(b) > 0; {
-			k, err := publisher.parser.Next(b)
+			k, err := w.parser.Next(b)
 			if err != nil || k == 0 {
 				t.Fatalf("parse: %d, %v", k, err)
 			}
-			if err := publisher.handle(w, &publisher.parser.Op); err != nil {
+			if err := publisher.handle(w, &w.parser.Op); err != nil {
 				t.Fatal(err)
 			}
 			b = b[k:]

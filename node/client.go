@@ -40,6 +40,14 @@ type client struct {
 // kind implements handler.
 func (c *client) kind() string { return "Client" }
 
+// configure implements handler.
+func (c *client) configure(p *wire.Parser) {
+	p.Role = wire.FromClient
+	p.Headers = c.conn.headers.Load()
+	p.MaxControlLine = c.node.opts.MaxControlLine
+	p.MaxPayload = c.node.opts.MaxPayload
+}
+
 // admit implements handler. A client that must authenticate has to begin with CONNECT: nothing else
 // it sends is worth parsing.
 func (c *client) admit(b []byte) error {
@@ -116,7 +124,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 		return &ending{reason: reasonMissingHeaders, text: wire.TextNoRespondersHeaders}
 	}
 	c.noEcho = !o.Echo
-	c.parser.Headers = headers
+	w.parser.Headers = headers
 	c.conn.headers.Store(headers)
 	c.resetSubscriptions()
 	c.setLabel()

@@ -23,6 +23,8 @@ const flushTime = time.Second
 
 // handler is what a connection is for.
 type handler interface {
+	// configure prepares the parser for what the other side may send.
+	configure(p *wire.Parser)
 	// admit is called with the first bytes of every read, before they are parsed.
 	admit(b []byte) error
 	// handle carries out an operation. An error ends the connection, see endingOf.
@@ -40,7 +42,6 @@ type conn struct {
 	handler handler
 	sock    socket
 	in      inbound
-	parser  wire.Parser
 	out     outbound
 	subs    subscriptions
 	start   time.Time
@@ -66,8 +67,9 @@ type conn struct {
 
 // work is what a reader needs to carry out operations.
 type work struct {
-	batch batch
-	cache cache
+	parser wire.Parser
+	batch  batch
+	cache  cache
 
 	msgs, bytes    uint64   // received in this batch, not yet published
 	active         bool     // an operation came that shows the client to be alive
@@ -131,14 +133,14 @@ func (c *conn) readAll() error {
 			return err
 		}
 		for b := c.in.unread(); len(b) > 0; b = c.in.unread() {
-			n, err := c.parser.Next(b)
+			n, err := w.parser.Next(b)
 			if err != nil {
 				return err
 			}
 			if n == 0 {
 				break
 			}
-			if err := c.handler.handle(w, &c.parser.Op); err != nil {
+			if err := c.handler.handle(w, &w.parser.Op); err != nil {
 				return err
 			}
 			c.in.advance(n)
@@ -159,7 +161,11 @@ func (c *conn) resume() *work {
 	if w == nil {
 		w = c.node.newWork(c)
 	}
-	c.current = w
+	if c.current == nil {
+		w.parser.Reset()
+		c.handler.configure(&w.parser)
+		c.current = w
+	}
 	return w
 }
 

@@ -79,7 +79,8 @@ func (p *Parser) interest(args []byte) error {
 // the payload. If the line may be repeated verbatim, it leaves what follows the subject in Tail.
 func (p *Parser) messageArgs(args []byte, crlf bool) (size int, err error) {
 	op := &p.Op
-	if (op.Verb == Pub || op.Verb == HPub) && bytes.ContainsAny(args, "\r\n") {
+	if (op.Verb == Pub || op.Verb == HPub) &&
+		(bytes.IndexByte(args, '\r') >= 0 || bytes.IndexByte(args, '\n') >= 0) {
 		// Nobody means this. Passed on, it would break a line for subscribers, and nats-server
 		// closes a route on which a subject begins with LF or a reply contains CR.
 		return 0, badArguments(op.Verb, args, "line end in an argument")

@@ -86,6 +86,10 @@ func (p *Parser) Next(b []byte) (int, error) {
 	return n, err
 }
 
+// Reset forgets an incomplete operation, so that the parser can serve another stream. What it
+// forgets is found again when the same bytes are read anew.
+func (p *Parser) Reset() { p.verb, p.scanned, p.want = None, 0, 0 }
+
 // Want returns the length in bytes of the operation that the last call of Next found incomplete,
 // its payload and line ends included, or 0 if that is not known yet.
 func (p *Parser) Want() int { return p.want }

@@ -168,3 +168,21 @@ func TestParserIsReusable(t *testing.T) {
 		}
 	}
 }
+
+// After Reset, whatever was incomplete must not colour the next stream.
+func TestReset(t *testing.T) {
+	for _, partial := range []string{"PUB   a 10\r\nxyz", "PING", "HPUB a", "CONNECT   ", "SUB \n"} {
+		for _, in := range []string{"PUB b 1\r\nx\r\n", "SUB a 1\r\n", "PING\r\n", "hpub a 0 0\r\n\r\n"} {
+			p := client
+			if n, err := p.Next([]byte(partial)); n != 0 || err != nil {
+				t.Fatalf("%q: Next = %d, %v", partial, n, err)
+			}
+			p.Reset()
+			fresh := replay(t, client, []byte(in), nil)
+			sameOutcome(t, partial+" and "+in, fresh, replay(t, p, []byte(in), nil))
+			if len(fresh.ops) != 1 {
+				t.Errorf("%q: %q", in, fresh.ops)
+			}
+		}
+	}
+}
