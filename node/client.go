@@ -16,6 +16,9 @@ import (
 // It comes early to measure the round trip, and reaches busy clients too.
 const firstPing = 2 * time.Second
 
+// restAfter is how long a client must have been silent for its reader's memory to be given back.
+const restAfter = time.Second
+
 // staleRTT is the age from which a measured round trip is taken again although the client is busy.
 const staleRTT = time.Hour
 
@@ -26,6 +29,7 @@ type client struct {
 	connected bool // CONNECT was accepted
 	admitted  bool // no credentials are needed, or they were good
 	started   bool // the first byte was seen
+	settled   bool // introduced has reported it
 	ponged    bool // a PING that followed CONNECT was answered
 	user      string
 
@@ -89,6 +93,13 @@ func (c *client) handle(w *work, op *wire.Op) error {
 		return &ending{reason: reasonClientClosed, err: fmt.Errorf("client sent %q", op.Arg)}
 	}
 	return nil
+}
+
+// introduced implements handler.
+func (c *client) introduced() bool {
+	once := c.connected && !c.settled
+	c.settled = c.connected
+	return once
 }
 
 // left implements handler.
@@ -243,13 +254,11 @@ func (c *client) refuse(w *work, text string) {
 // checkPing is the client's ping alarm.
 func (c *client) checkPing(now time.Time) time.Time {
 	opts := &c.node.opts
-	busy := now.UnixNano()-c.lastIn.Load() < int64(opts.PingInterval)
-	if !busy {
-		// What a silent client's reader remembers is not worth its memory.
-		if w := c.idle.Swap(nil); w != nil {
-			w.cache.forget()
-		}
+	silent := time.Duration(now.UnixNano() - c.lastIn.Load())
+	if silent > restAfter {
+		c.rest()
 	}
+	busy := silent < opts.PingInterval
 	switch c.liveness.tick(now, busy, opts.MaxPingsOut) {
 	case livenessStale:
 		c.node.staleConnections.Add(1)

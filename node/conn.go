@@ -29,6 +29,8 @@ type handler interface {
 	admit(b []byte) error
 	// handle carries out an operation. An error ends the connection, see endingOf.
 	handle(w *work, op *wire.Op) error
+	// introduced reports, once, that the handshake is over.
+	introduced() bool
 	// left is called when the connection has ended.
 	left()
 	// kind names what the connection is, for the log.
@@ -56,6 +58,8 @@ type conn struct {
 	// Whoever takes it owns it.
 	idle    atomic.Pointer[work]
 	current *work // the reader's, while it is not waiting
+
+	restedAt int64 // value of lastIn at the last rest; belongs to the ping alarm
 
 	ending atomic.Pointer[ending]
 	label  atomic.Pointer[string] // what the client calls itself, for the log
@@ -99,6 +103,10 @@ func (c *conn) init(n *Node, nc net.Conn, h handler) {
 // serve reads the connection until it ends.
 func (c *conn) serve() {
 	err := c.readAll()
+	if err == errRested {
+		c.node.wg.Go(c.serve)
+		return
+	}
 	c.ending.CompareAndSwap(nil, endingOf(err))
 	e := c.ending.Load()
 	if w := c.current; w != nil {
@@ -126,6 +134,9 @@ func (c *conn) serve() {
 func (c *conn) readAll() error {
 	for {
 		if err := c.in.fill(); err != nil {
+			if isTimeout(err) && c.wake() {
+				return errRested
+			}
 			return err
 		}
 		w := c.resume()
@@ -149,7 +160,34 @@ func (c *conn) readAll() error {
 			}
 		}
 		c.finish(w)
+		if c.handler.introduced() {
+			return errRested
+		}
 	}
+}
+
+// errRested is what a reader returns that leaves its connection to a fresh goroutine, whose stack
+// is small. Most connections wait most of the time; what their stacks have grown to while there was
+// something to do would be their largest part.
+var errRested = errors.New("node: the reader rests")
+
+// rest takes from a connection that has fallen silent what its reader has gathered: the cache, and
+// the stack that has grown while there was something to do. It does nothing unless something came
+// since the last time.
+func (c *conn) rest() {
+	if w := c.idle.Swap(nil); w != nil {
+		w.cache.forget()
+	}
+	if last := c.lastIn.Load(); last != c.restedAt {
+		c.restedAt = last
+		c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+	}
+}
+
+// wake makes a reader whose wait was ended wait again, unless the connection is to end.
+func (c *conn) wake() bool {
+	c.sock.nc.SetReadDeadline(time.Time{})
+	return c.ending.Load() == nil // end sets the reason before the deadline
 }
 
 // resume returns what the reader needs to go on after it has waited.

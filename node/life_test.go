@@ -237,3 +237,27 @@ func TestManyConnectionsComeAndGo(t *testing.T) {
 		t.Errorf("%d connections, want 200", got)
 	}
 }
+
+// TestRestLosesNothing rests a reader all the time while its client is talking.
+func TestRestLosesNothing(t *testing.T) {
+	n := startNode(t, Options{})
+	p := dial(t, n, quiet+"SUB echo 1\r\n")
+	p.sync()
+	c := n.clients.all()[0]
+	for i := range 300 {
+		half := fmt.Sprintf("PUB echo %d\r\n%d", len(fmt.Sprint(i)), i)
+		p.send(half[:i%len(half)])
+		c.lastIn.Add(1) // as if something had come
+		c.rest()
+		p.send(half[i%len(half):] + "\r\n")
+		p.want(message("echo", "1", fmt.Sprint(i)))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c.lastIn.Add(1)
+	c.rest()
+	if err := n.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p.wantEnd("")
+}
