@@ -57,10 +57,3 @@ func (l *liveness) connected(sinceAccept time.Duration) {
 		l.rtt = sinceAccept
 	}
 }
-
-// roundTrip returns the last known round-trip time, 0 if there is none.
-func (l *liveness) roundTrip() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.rtt
-}

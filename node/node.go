@@ -54,10 +54,9 @@ type Node struct {
 	staleConnections atomic.Uint64
 	totalConnections atomic.Uint64
 
-	state    state
-	wg       sync.WaitGroup // of all goroutines
-	stopOnce sync.Once
-	done     chan struct{}
+	state state
+	wg    sync.WaitGroup // of all goroutines
+	done  chan struct{}
 }
 
 // New makes a node. It does nothing until it is started.
@@ -115,7 +114,7 @@ func (n *Node) Start(ctx context.Context) error {
 	n.log.Info("  Protocol: " + ProtocolVersion)
 	n.log.Info("  Name:     " + n.name)
 	n.log.Info("  ID:       " + n.id)
-	n.log.Info("Listening for client connections on " + n.Addr().String())
+	n.log.Info("Listening for client connections on " + n.listening())
 
 	running, stop := context.WithCancel(ctx)
 	n.state.set(stop)
@@ -168,6 +167,12 @@ func (n *Node) Addr() net.Addr {
 		return nil
 	}
 	return n.listener.Addr()
+}
+
+// listening returns the configured host with the actual port.
+func (n *Node) listening() string {
+	port := n.listener.Addr().(*net.TCPAddr).Port
+	return net.JoinHostPort(n.opts.Host, strconv.Itoa(port))
 }
 
 // ClientURL returns a URL under which a client on the same machine reaches the node, such as

@@ -170,13 +170,6 @@ func (o *outbound) withdraw() {
 	o.mu.Unlock()
 }
 
-// pending returns the number of bytes that wait.
-func (o *outbound) pending() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.size
-}
-
 // enqueue adds b, which is s.buf or a filtered copy, to the queue, releases the lock, and returns
 // the number of bytes that wait. If that is too much, the connection is cut as a slow consumer.
 func (c *conn) enqueue(b []byte, s *stream) int {

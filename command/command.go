@@ -1,0 +1,97 @@
+// Package command is the command line of shoal: it runs a message broker that speaks the NATS
+// protocol, and talks to a running one.
+//
+// Without a command it is the server; see `shoal --help`.
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"shoal/node"
+)
+
+// Main runs the command line of this process and returns its exit status.
+func Main() int {
+	// The arguments are copied before anything keeps a part of them: the originals get blanked.
+	args := takeSecrets(os.Args)
+	return run(args, streams{os.Stdin, os.Stdout, os.Stderr})
+}
+
+// streams are the three files of a command. Tests put buffers in their place.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// run executes the command line and returns the exit status. Whatever goes wrong is told in one
+// line, for a person as well as for the log of a service manager.
+func run(args []string, std streams) int {
+	app := newApp(std)
+	if err := app.Run(flagsFirst(app, args)); err != nil {
+		fmt.Fprintf(std.err, "shoal: %s\n", oneLine(err.Error()))
+		return 1
+	}
+	return 0
+}
+
+func newApp(std streams) *cli.App {
+	settings := newSettings()
+	app := &cli.App{
+		Name:    "shoal",
+		Usage:   "a message broker that speaks the NATS protocol",
+		Version: node.Version,
+		Flags:   settings.flags(),
+		Commands: []*cli.Command{
+			pubCommand(std),
+			subCommand(std),
+			requestCommand(std),
+			replyCommand(std),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("%s: unknown command, see shoal --help", c.Args().First())
+			}
+			if settings.signal != "" {
+				return sendSignal(settings.signal)
+			}
+			return serve(c.Context, settings, std.err)
+		},
+		OnUsageError: usageError,
+		// The library would print what run prints, and exit under its feet.
+		ExitErrHandler: func(*cli.Context, error) {},
+		// A header may contain a comma.
+		DisableSliceFlagSeparator: true,
+		HideHelpCommand:           true,
+		Reader:                    std.in,
+		Writer:                    std.out,
+		ErrWriter:                 std.err,
+	}
+	app.CustomAppHelpTemplate = serverHelp(app)
+	for _, command := range app.Commands {
+		// Without it, the subject "help" could not be used.
+		command.HideHelpCommand = true
+		command.OnUsageError = usageError
+		command.Before = refuseServerFlags
+		command.CustomHelpTemplate = commandHelp(command)
+	}
+	return app
+}
+
+// refuseServerFlags keeps `shoal -p 4333 pub …` from ignoring the port silently.
+func refuseServerFlags(c *cli.Context) error {
+	if names := c.Lineage()[1].LocalFlagNames(); len(names) > 0 {
+		return fmt.Errorf("%s: is a flag of the server; the flags of %q come after it", dashed(names[0]), c.Command.HelpName)
+	}
+	return nil
+}
+
+// oneLine joins the lines of text.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

@@ -1,0 +1,89 @@
+package command
+
+import (
+	"log/slog"
+
+	"shoal/node/monitor"
+)
+
+// extras are what a server opens beside the node: listeners for tools, and files for scripts.
+// What was not asked for is nil.
+type extras struct {
+	monitoring *httpServer
+	profiling  *httpServer
+	pid        *pidFile
+	ports      *portsFile
+}
+
+// openExtras opens all that could fail, so that a server which lacks something does not even start.
+// Nothing is visible to others before start.
+func openExtras(s *settings) (_ *extras, err error) {
+	x := &extras{}
+	defer func() {
+		if err != nil {
+			x.close()
+		}
+	}()
+	if s.httpPort != 0 {
+		if x.monitoring, err = listenHTTP("--http_port", s.node.Host, s.httpPort); err != nil {
+			return nil, err
+		}
+	}
+	if s.profilePort != 0 {
+		if x.profiling, err = listenHTTP("--profile", "127.0.0.1", s.profilePort); err != nil {
+			return nil, err
+		}
+	}
+	if s.pidFile != "" {
+		if x.pid, err = openPIDFile(s.pidFile); err != nil {
+			return nil, err
+		}
+	}
+	if s.portsDir != "" {
+		if x.ports, err = openPortsFile(s.portsDir); err != nil {
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+// start serves the listeners, and then writes the files: who finds them finds everything ready.
+func (x *extras) start(m *monitored, logger *slog.Logger) error {
+	urls := portURLs{NATS: listenerURLs("nats", m.settings.node.Host, portOf(m.node.Addr()))}
+	if x.monitoring != nil {
+		m.httpPort = x.monitoring.port()
+		x.monitoring.serve(monitor.New(m), logger)
+		urls.Monitoring = x.monitoring.urls()
+		logger.Info("Listening for monitoring requests on " + x.monitoring.address())
+	}
+	if x.profiling != nil {
+		x.profiling.serve(profiles(), logger)
+		urls.Profile = x.profiling.urls()
+		logger.Info("Listening for profile requests on " + x.profiling.address())
+	}
+	if x.pid != nil {
+		if err := x.pid.write(); err != nil {
+			return err
+		}
+	}
+	if x.ports != nil {
+		return x.ports.write(urls)
+	}
+	return nil
+}
+
+// close closes the listeners and removes the files.
+func (x *extras) close() {
+	if x.ports != nil {
+		x.ports.remove()
+	}
+	if x.pid != nil {
+		x.pid.remove()
+	}
+	if x.monitoring != nil {
+		x.monitoring.close()
+	}
+	if x.profiling != nil {
+		x.profiling.close()
+	}
+}

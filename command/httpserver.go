@@ -1,0 +1,79 @@
+package command
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"shoal/node"
+)
+
+// httpServer is a listener for people and tools, beside that for clients.
+type httpServer struct {
+	host     string
+	listener net.Listener
+	server   *http.Server
+	done     chan struct{} // closed when the serving goroutine has ended
+}
+
+// listenHTTP opens the listener; connections wait until serve.
+func listenHTTP(flag, host string, port int) (*httpServer, error) {
+	wanted := port
+	if port == node.RandomPort {
+		wanted = 0
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(wanted)))
+	if err != nil {
+		return nil, listenError(err, flag, host, port)
+	}
+	return &httpServer{host: host, listener: listener}, nil
+}
+
+func (h *httpServer) port() int { return portOf(h.listener.Addr()) }
+
+// address is where the listener was asked to be, with the port that it got.
+func (h *httpServer) address() string { return net.JoinHostPort(h.host, strconv.Itoa(h.port())) }
+
+func (h *httpServer) urls() []string { return listenerURLs("http", h.host, h.port()) }
+
+// serve answers requests with handler until close.
+func (h *httpServer) serve(handler http.Handler, logger *slog.Logger) {
+	h.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	h.done = make(chan struct{})
+	go func() {
+		defer close(h.done)
+		if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("HTTP listener failed", "addr", h.listener.Addr().String(), "err", err)
+		}
+	}()
+}
+
+// close closes the listener and all connections.
+func (h *httpServer) close() {
+	if h.server == nil {
+		h.listener.Close()
+		return
+	}
+	h.server.Close()
+	<-h.done
+}
+
+// profiles serves the profiles of the Go runtime, as `go tool pprof` asks for them.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}

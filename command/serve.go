@@ -1,0 +1,104 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"shoal/node"
+)
+
+// shutdownTime is how long clients may take to read what waits for them when the server ends. It is
+// short: who stops a server, or the service manager that does, counts on it.
+const shutdownTime = 3 * time.Second
+
+// serve runs the server until a signal ends it.
+func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
+	log, err := openLog(s, stderr)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	if log.file != nil {
+		// Standard error gets the reason from run; a log file would never know.
+		defer func() {
+			if err != nil {
+				log.Log(ctx, node.LevelFatal, err.Error())
+			}
+		}()
+	}
+	// From here on no signal may catch the server with half of its files written.
+	signals := make(chan os.Signal, 8)
+	// QUIT is not among them: it keeps showing all goroutines, as in every Go program.
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	// A Go program dies by default when it logs to a pipe that nobody reads any more.
+	signal.Ignore(syscall.SIGPIPE)
+
+	s.node.Logger = log.Logger
+	if s.node.Authenticator, err = s.authenticator(); err != nil {
+		return err
+	}
+	n, err := node.New(s.node)
+	if err != nil {
+		return optionError(err)
+	}
+
+	x, err := openExtras(s)
+	if err != nil {
+		return err
+	}
+	defer x.close()
+
+	if err := n.Start(ctx); err != nil {
+		return listenError(err, "--port", s.node.Host, s.node.Port)
+	}
+	watched := &monitored{node: n, settings: s}
+	if err = x.start(watched, log.Logger); err == nil {
+		waitForEnd(signals, n, log)
+	}
+
+	log.Info("Initiating Shutdown...")
+	watched.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if n.Shutdown(ctx) != nil {
+		log.Warn("Some clients were too slow to take what was waiting for them")
+	}
+	log.Info("Server Exiting..")
+	return err
+}
+
+// waitForEnd returns when a signal ends the server, or when the node has ended by itself.
+func waitForEnd(signals <-chan os.Signal, n *node.Node, log *logging) {
+	for {
+		select {
+		case <-n.Done():
+			return
+		case sig := <-signals:
+			log.Info(fmt.Sprintf("Trapped %q signal", sig))
+			switch sig {
+			case syscall.SIGUSR1:
+				log.reopen()
+			case syscall.SIGHUP:
+				log.Warn("Nothing is reloaded yet, restart the server to change its settings")
+			default:
+				return
+			}
+		}
+	}
+}
+
+// optionError writes the name of an option in front of err as a flag.
+func optionError(err error) error {
+	name, text, ok := strings.Cut(err.Error(), ": ")
+	if !ok || strings.Contains(name, " ") {
+		return err
+	}
+	return fmt.Errorf("%s: %s", dashed(name), text)
+}

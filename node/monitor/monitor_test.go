@@ -1,0 +1,142 @@
+package monitor
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+type fakeNode struct {
+	varz Varz
+	err  error
+}
+
+func (f fakeNode) Varz() Varz     { return f.varz }
+func (f fakeNode) Healthy() error { return f.err }
+
+func get(h http.Handler, method, target string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	return w
+}
+
+func TestVarz(t *testing.T) {
+	h := New(fakeNode{varz: Varz{
+		ServerID: "ID", ServerName: "n1", Version: "2.0.0", Proto: 1, Port: 4222, Host: "0.0.0.0",
+		PingInterval: 2 * time.Minute, AuthTimeout: 2, Start: time.Now().Add(-65 * time.Second),
+		Connections: 3, InMsgs: 7, OutBytes: 9, Subscriptions: 2,
+	}})
+	get(h, "GET", "/varz")
+	w := get(h, "GET", "/varz")
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d", w.Code)
+	}
+	if got := w.Header().Get("Access-Control-Allow-Origin"); got != "*" {
+		t.Errorf("Access-Control-Allow-Origin is %q", got)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type is %q", got)
+	}
+	if !strings.HasPrefix(w.Body.String(), "{\n  \"server_id\": \"ID\",\n") {
+		t.Errorf("not indented by two spaces:\n%s", w.Body)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{
+		"server_name": "n1", "proto": 1.0, "ping_interval": 120e9, "auth_timeout": 2.0,
+		"connections": 3.0, "in_msgs": 7.0, "out_bytes": 9.0, "subscriptions": 2.0,
+		"routes": 0.0, "remotes": 0.0, "uptime": "1m5s", "slow_consumers": 0.0,
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %v, want %v", key, got[key], want)
+		}
+	}
+	for _, key := range []string{"cluster", "jetstream", "gateway", "leaf", "mqtt", "websocket"} {
+		if object, ok := got[key].(map[string]any); !ok || len(object) > 0 {
+			t.Errorf("%s is %v, want {}", key, got[key])
+		}
+	}
+	for _, key := range []string{"mem", "cores", "gomaxprocs"} {
+		if n, _ := got[key].(float64); n <= 0 {
+			t.Errorf("%s is %v", key, got[key])
+		}
+	}
+	if requests := got["http_req_stats"].(map[string]any); requests["/varz"] != 2.0 || requests["/"] != 0.0 {
+		t.Errorf("http_req_stats are %v", requests)
+	}
+	if _, ok := got["auth_required"]; ok {
+		t.Error("auth_required is there on an open server")
+	}
+}
+
+func TestHealthz(t *testing.T) {
+	w := get(New(fakeNode{}), "GET", "/healthz?js-enabled-only=true")
+	if w.Code != http.StatusOK || w.Body.String() != `{"status":"ok"}` {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	w = get(New(fakeNode{err: errors.New("shutting down")}), "GET", "/healthz")
+	if want := `{"status":"unavailable","error":"shutting down"}`; w.Code != http.StatusServiceUnavailable || w.Body.String() != want {
+		t.Errorf("got %d %s, want 503 %s", w.Code, w.Body, want)
+	}
+}
+
+func TestPages(t *testing.T) {
+	h := New(fakeNode{varz: Varz{ServerName: "<b>", ShoalVersion: "1", Start: time.Now()}})
+	tests := []struct {
+		method, target string
+		status         int
+		contains       string
+	}{
+		{"GET", "/", 200, "<h1>&lt;b&gt;</h1>\n<p>shoal 1, up 0s, 0 connections</p>"},
+		{"HEAD", "/varz", 200, ""},
+		{"POST", "/varz", 405, "only GET"},
+		{"GET", "/nope", 404, ""},
+		{"GET", "/varz/", 404, ""},
+		{"GET", "/healthz?callback=show", 200, `show({"status":"ok"})`},
+		{"GET", "/healthz?callback=a.b.$c", 200, `a.b.$c({"status":"ok"})`},
+		{"GET", "/healthz?callback=alert(1)//", 400, "callback"},
+		{"GET", "/healthz?callback=a..b", 400, "callback"},
+		{"GET", "/varz?callback=%3Cscript%3E", 400, "callback"},
+	}
+	for _, tt := range tests {
+		w := get(h, tt.method, tt.target)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.contains) {
+			t.Errorf("%s %s: got %d %q, want %d with %q", tt.method, tt.target, w.Code, w.Body, tt.status, tt.contains)
+		}
+	}
+}
+
+func TestUptime(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                       "0s",
+		5900 * time.Millisecond: "5s",
+		182 * time.Second:       "3m2s",
+		time.Hour:               "1h0m0s",
+		181*time.Hour + 49*time.Minute + 13*time.Second: "7d13h49m13s",
+		(367*24 + 1) * time.Hour:                        "1y2d1h0m0s",
+	} {
+		if got := uptime(d); got != want {
+			t.Errorf("uptime(%v) = %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestProcessorLoad(t *testing.T) {
+	p := newProcess()
+	first := p.cpuPercent(p.wall.Add(sampleInterval / 2))
+	if first != 0 {
+		t.Errorf("half an interval gave a sample of %v", first)
+	}
+	for end := processorTime() + 50*time.Millisecond; processorTime() < end; {
+		// Burn enough processor time for the sample to show it.
+	}
+	if load := p.cpuPercent(p.wall.Add(sampleInterval)); load < 4 {
+		t.Errorf("50 ms within a second are a load of %v", load)
+	}
+}
