@@ -52,7 +52,7 @@ func (s *socket) read(into func() []byte, idle func()) (int, error) {
 func (s *socket) rawRead(fd uintptr) bool {
 	b := s.readInto()
 	for {
-		n, err := syscall.Read(int(fd), b)
+		n, err := sysRead(fd, b)
 		switch {
 		case n > 0:
 			s.nread = n
@@ -87,7 +87,7 @@ func (s *socket) tryWrite(b []byte) (int, error) {
 
 func (s *socket) rawWrite(fd uintptr) bool {
 	for len(s.unwritten) > 0 {
-		n, err := syscall.Write(int(fd), s.unwritten)
+		n, err := sysWrite(fd, s.unwritten)
 		switch {
 		case n > 0:
 			full := n < len(s.unwritten)
