@@ -1,11 +1,12 @@
 package node
 
 // Limits of what one batch renders before it is flushed in between: in the buffer of one set of
-// receivers, and in all together. The first keeps a write efficient, the second memory bounded and
-// a publisher's own PONG in time.
+// receivers, in all together, and as copies for receivers that are in several sets. The first keeps
+// a write efficient, the others memory bounded and a publisher's own PONG in time.
 const (
 	maxStream = 256 << 10
 	maxBatch  = 8 << 20
+	maxCopies = 1 << 20
 )
 
 // receiver is one connection as a reader sees it. Receivers, and the sets that they form, belong to
@@ -14,11 +15,11 @@ type receiver struct {
 	conn  *conn
 	alone receiverSet // the set of just this one
 	// batch is the number of the batch that last touched the receiver. The rest is about that one.
-	batch     uint64
-	set       *receiverSet // the first set with messages for it
-	own       *stream      // its bytes, if it is in several sets with messages
-	withdrawn uint32       // of conn.out when the batch first touched it
-	token     uint64       // scratch of cache.intern
+	batch uint64
+	set   *receiverSet // the first set with messages for it
+	own   *stream      // its bytes, if it is in several sets with messages
+	era   uint32       // from conn.visitors
+	token uint64       // scratch of cache.intern
 }
 
 func newReceiver(c *conn) *receiver {
@@ -50,6 +51,7 @@ type batch struct {
 	rendered int             // bytes in all streams
 	full     bool            // it is time to flush
 	waiting  int             // bytes waiting at the most crowded receiver of the last flush
+	gaveUp   bool            // the reader's own client has given up subscriptions
 	spare    []*stream
 }
 
@@ -63,26 +65,34 @@ func (b *batch) init(c *conn) {
 func (b *batch) touch(set *receiverSet) {
 	set.batch = b.n
 	b.sets = append(b.sets, set)
+	copied := 0
 	for _, r := range set.receivers {
 		if r.batch != b.n {
 			r.batch = b.n
 			r.set = set
 			r.own = nil
 			if r != b.self {
-				r.withdrawn = r.conn.out.withdrawals()
-			} else {
-				r.withdrawn = inOrder
+				r.era = r.conn.visitors.enter()
 			}
 			continue
 		}
 		if r.own == nil {
-			r.own = b.newStream()
-			r.own.copyFrom(b.pool, &r.set.stream)
-			r.set.apart = append(r.set.apart, r)
-			b.owns = append(b.owns, r)
+			if copied += len(r.set.stream.buf); copied > maxCopies {
+				b.flushPart() // afterwards there is nothing to copy
+			}
+			b.part(r)
 		}
 		set.apart = append(set.apart, r)
 	}
+}
+
+// part gives a receiver a stream of its own.
+func (b *batch) part(r *receiver) {
+	r.own = b.newStream()
+	r.own.copyFrom(b.pool, &r.set.stream)
+	b.rendered += len(r.own.buf)
+	r.set.apart = append(r.set.apart, r)
+	b.owns = append(b.owns, r)
 }
 
 // add renders a message for the subscriptions of g.
@@ -91,18 +101,40 @@ func (b *batch) add(g *group, prefix, tail []byte, size int) {
 	if set.batch != b.n {
 		b.touch(set)
 	}
+	if g.rendered == 0 {
+		b.groups = append(b.groups, g)
+	}
+	g.rendered++
+	n := len(prefix) + len(tail)
+	if n*len(set.apart) > maxCopies {
+		b.addAlone(set, prefix, tail, size)
+		return
+	}
 	set.stream.add(b.pool, prefix, tail, size)
 	for _, r := range set.apart {
 		r.own.add(b.pool, prefix, tail, size)
+		b.full = b.full || len(r.own.buf) >= maxStream
 	}
-	if g.uncounted == 0 {
-		b.groups = append(b.groups, g)
-	}
-	g.uncounted++
-	b.rendered += len(prefix) + len(tail)
+	b.rendered += n * (1 + len(set.apart))
 	if len(set.stream.buf) >= maxStream || b.rendered >= maxBatch {
 		b.full = true
 	}
+}
+
+// addAlone sends a message at once to a set of which so many receivers have streams of their own
+// that copying it into all of them would take too much memory.
+func (b *batch) addAlone(set *receiverSet, prefix, tail []byte, size int) {
+	b.flushPart()
+	set.stream.add(b.pool, prefix, tail, size)
+	b.settle()
+	for _, r := range set.receivers {
+		if r == b.self && b.gaveUp {
+			r.own.add(b.pool, prefix, tail, size) // flushPart has seen to it that there is one
+		} else {
+			b.waiting = max(b.waiting, r.conn.send(&set.stream))
+		}
+	}
+	set.stream.reset(b.pool)
 }
 
 // reply appends a line to what the reader's own connection gets.
@@ -119,82 +151,120 @@ func (b *batch) reply(line []byte) {
 	b.full = b.full || len(set.stream.buf) >= maxStream
 }
 
-// flush sends what was rendered. The reader's own connection comes last: when a publisher sees the
-// PONG behind its messages, they have been sent.
+// flush sends what was rendered and ends the batch.
 func (b *batch) flush() {
-	b.waiting = 0
-	if len(b.sets) == 0 {
+	if len(b.sets) == 0 && !b.gaveUp {
+		b.waiting = 0
 		return
 	}
-	b.count()
-	var last *stream
+	b.send()
 	for _, set := range b.sets {
 		for _, r := range set.receivers {
-			switch {
-			case r == b.self:
-				last = &set.stream
-			case r.own == nil:
-				b.send(r, &set.stream)
+			if r.own == nil && r != b.self {
+				r.conn.visitors.leave(r.era)
 			}
 		}
 	}
 	for _, r := range b.owns {
-		if r == b.self {
-			last = r.own
-		} else {
-			b.send(r, r.own)
+		if r != b.self {
+			r.conn.visitors.leave(r.era)
 		}
 	}
-	if last != nil {
-		b.self.conn.send(last, inOrder)
+	if b.gaveUp {
+		// What others have rendered for those subscriptions has to arrive before the client
+		// learns that nothing will.
+		b.gaveUp = false
+		b.self.conn.visitors.wait()
 	}
-	for _, s := range b.ended {
-		s.conn.endSubscription(s)
-	}
+	b.sendSelf()
 	b.reset()
 }
 
-// count adds the messages rendered so far to their subscriptions.
-func (b *batch) count() {
+// flushPart sends what was rendered within a batch that goes on, without ending the visits to its
+// receivers. If the reader's own client has given up a subscription, what it gets has to wait for
+// the end of the batch.
+func (b *batch) flushPart() {
+	b.send()
+	if !b.gaveUp {
+		b.sendSelf()
+	} else if b.self.batch == b.n && b.self.own == nil {
+		b.part(b.self)
+	}
+	b.empty()
+}
+
+// send sends what was rendered for others.
+func (b *batch) send() {
+	b.waiting = 0
+	b.settle()
+	for _, set := range b.sets {
+		for _, r := range set.receivers {
+			if r.own == nil && r != b.self {
+				b.waiting = max(b.waiting, r.conn.send(&set.stream))
+			}
+		}
+	}
+	for _, r := range b.owns {
+		if r != b.self {
+			b.waiting = max(b.waiting, r.conn.send(r.own))
+		}
+	}
+}
+
+// sendSelf sends what was rendered for the reader's own connection. It comes last: when a publisher
+// sees the PONG behind its messages, they have been sent.
+func (b *batch) sendSelf() {
+	switch r := b.self; {
+	case r.batch != b.n:
+	case r.own != nil:
+		r.conn.send(r.own)
+	default:
+		r.conn.send(&r.set.stream)
+	}
+}
+
+// settle adds the messages rendered so far to their subscriptions, and ends those that have had
+// their fill.
+func (b *batch) settle() {
 	for i, g := range b.groups {
 		b.ended = g.count(b.ended)
 		b.groups[i] = nil
 	}
 	b.groups = b.groups[:0]
-}
-
-// settle brings the reader's own subscriptions up to date before they are changed. Those of others
-// end only after the flush: until then, conn.send must find them.
-func (b *batch) settle() {
-	b.count()
-	for _, s := range b.ended {
-		if s.conn == b.self.conn {
-			s.conn.endSubscription(s)
-		}
+	for i, s := range b.ended {
+		s.conn.endSubscription(s)
+		b.ended[i] = nil
 	}
-}
-
-func (b *batch) send(r *receiver, s *stream) {
-	b.waiting = max(b.waiting, r.conn.send(s, r.withdrawn))
+	b.ended = b.ended[:0]
 }
 
 // reset makes ready for the next batch.
 func (b *batch) reset() {
+	b.empty()
 	for i, set := range b.sets {
-		set.stream.reset(b.pool)
 		set.apart = set.apart[:0]
 		b.sets[i] = nil
 	}
 	for i, r := range b.owns {
-		r.own.reset(b.pool)
 		b.spare = append(b.spare, r.own)
 		r.own = nil
 		b.owns[i] = nil
 	}
-	clear(b.ended)
-	b.sets, b.owns, b.ended = b.sets[:0], b.owns[:0], b.ended[:0]
-	b.rendered, b.full = 0, false
+	b.sets, b.owns = b.sets[:0], b.owns[:0]
 	b.n++
+}
+
+// empty gives the memory of all streams back.
+func (b *batch) empty() {
+	for _, set := range b.sets {
+		set.stream.reset(b.pool)
+	}
+	for _, r := range b.owns {
+		if r != b.self || !b.gaveUp {
+			r.own.reset(b.pool)
+		}
+	}
+	b.rendered, b.full = 0, false
 }
 
 func (b *batch) newStream() *stream {

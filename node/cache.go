@@ -40,9 +40,9 @@ type group struct {
 	noHeaders bool
 	// limited says that there is one subscription, which ends after a number of messages.
 	limited bool
-	// uncounted is the number of messages in the current batch.
-	uncounted int64
-	one       [1]*subscription // memory for subs
+	// rendered is the number of messages that are not yet counted at the subscriptions.
+	rendered int64
+	one      [1]*subscription // memory for subs
 }
 
 // count adds the messages of the batch to the subscriptions, and appends those that thereby had
@@ -50,13 +50,13 @@ type group struct {
 func (g *group) count(ended []*subscription) []*subscription {
 	if !g.limited {
 		for _, s := range g.subs {
-			n := s.delivered.Add(g.uncounted)
+			n := s.delivered.Add(g.rendered)
 			if limit := s.limit.Load(); limit > 0 && n >= limit {
 				ended = append(ended, s)
 			}
 		}
 	}
-	g.uncounted = 0
+	g.rendered = 0
 	return ended
 }
 
@@ -73,6 +73,9 @@ type cache struct {
 	receivers map[*conn]*receiver
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
+
+	// resolved counts the calls of resolve since the cache was empty.
+	resolved int
 
 	seed  maphash.Seed
 	seen  []uint32 // hashes of subjects that were not admitted
@@ -140,6 +143,7 @@ func (c *cache) miss(subject []byte) *entry {
 
 // resolve fills e with what the index says now.
 func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
+	c.resolved++
 	e.stamp = c.index.Stamp(subject)
 	e.reserved = reservedSubject(subject)
 	c.index.Match(subject, &c.result)
@@ -293,15 +297,21 @@ func (c *cache) flushed() {
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]
-	if c.bytes > maxReaderCache || c.bytes > 0 && c.total.Load() > maxNodeCache {
+	if c.bytes > maxReaderCache || c.bytes > 0 && c.total.Load() > maxNodeCache || c.worn() {
 		c.forget()
 	}
+}
+
+// worn reports whether so much has changed since the cache was empty that most of what it remembers
+// may be about connections that are gone, which it would keep in memory.
+func (c *cache) worn() bool {
+	return c.resolved > 1000 && c.resolved > 4*(len(c.entries)+len(c.receivers)+len(c.sets))
 }
 
 // forget empties the cache. It must not be called within a batch.
 func (c *cache) forget() {
 	c.total.Add(-c.bytes)
-	c.bytes = 0
+	c.bytes, c.resolved = 0, 0
 	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
 	c.once = entry{}
 	c.result = subjects.Result[*subscription]{}

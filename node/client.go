@@ -137,7 +137,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	c.noEcho = !o.Echo
 	w.parser.Headers = headers
 	c.conn.headers.Store(headers)
-	c.resetSubscriptions()
+	c.resetSubscriptions(w)
 	c.setLabel()
 	if !c.connected {
 		c.connected = true
@@ -151,10 +151,10 @@ func (c *client) connect(w *work, op *wire.Op) error {
 
 // resetSubscriptions adapts the subscriptions to a new CONNECT: the first one may have changed how
 // they are served, any later one drops them.
-func (c *client) resetSubscriptions() {
+func (c *client) resetSubscriptions(w *work) {
 	if c.connected {
 		c.unsubscribeAll()
-		c.out.withdraw()
+		w.batch.gaveUp = true
 		return
 	}
 	for _, s := range c.subs.all() {
@@ -233,7 +233,7 @@ func (c *client) unsubscribe(w *work, op *wire.Op) {
 			// Publishers that know the subscription as unlimited must look again.
 			c.node.index.Invalidate(s.subject)
 		}
-		c.out.withdraw()
+		w.batch.gaveUp = true
 	}
 	c.ok(w)
 }

@@ -39,15 +39,16 @@ type handler interface {
 
 // conn is one connection: reading, queueing, flushing and closing are the same for all of them.
 type conn struct {
-	node    *Node
-	id      uint64
-	handler handler
-	sock    socket
-	in      inbound
-	out     outbound
-	subs    subscriptions
-	start   time.Time
-	remote  string // address of the other side
+	node     *Node
+	id       uint64
+	handler  handler
+	sock     socket
+	in       inbound
+	out      outbound
+	subs     subscriptions
+	visitors visitors
+	start    time.Time
+	remote   string // address of the other side
 
 	// headers says that the other side understands messages with headers.
 	headers atomic.Bool
@@ -112,7 +113,12 @@ func (c *conn) serve() {
 	if w := c.current; w != nil {
 		c.finish(w)
 		w.cache.forget()
+		c.current = nil
+		c.node.works.Put(w)
 	}
+	// From here on nobody chooses this connection any more, and what was on its way still arrives.
+	c.unsubscribeAll()
+	c.visitors.wait()
 	if e.text != "" {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
@@ -126,7 +132,6 @@ func (c *conn) serve() {
 	if w := c.idle.Swap(nil); w != nil {
 		w.cache.forget()
 	}
-	c.unsubscribeAll()
 	c.handler.left()
 	c.logEnding(e)
 }
@@ -157,6 +162,9 @@ func (c *conn) readAll() error {
 			c.in.advance(n)
 			if w.batch.full {
 				c.finish(w)
+				if e := c.ending.Load(); e != nil {
+					return e // a long batch must not hold up a shutdown
+				}
 			}
 		}
 		c.finish(w)

@@ -164,6 +164,90 @@ func TestLimitIsExact(t *testing.T) {
 	eventually(t, "no subscription is left", func() bool { return n.Stats().Subscriptions == 0 })
 }
 
+// TestQueueMembersComeAndGo publishes to a queue group whose members leave and return all the time,
+// each waiting until the node has confirmed that it has left. No message may get lost on the way.
+func TestQueueMembersComeAndGo(t *testing.T) {
+	const messages, churners, batch = 60000, 3, 500
+	n := startNode(t, Options{})
+	stop := make(chan struct{})
+	received := make(chan int)
+	read := func(p *peer, left bool) (got int) {
+		for line := p.line(); line != "PONG"; line = p.line() {
+			if left {
+				t.Errorf("%q after the member was told that it has left", line)
+			}
+			got++
+			p.line()
+		}
+		return got
+	}
+	for range churners {
+		p := dial(t, n, quiet)
+		go func() {
+			got := 0
+			for {
+				p.send("SUB work q 1\r\nPING\r\n")
+				got += read(p, false)
+				p.send("UNSUB 1\r\nPING\r\n")
+				got += read(p, false)
+				p.send("PING\r\n")
+				read(p, true)
+				select {
+				case <-stop:
+					received <- got
+					return
+				default:
+				}
+			}
+		}()
+	}
+	steady := dial(t, n, quiet+"SUB work q 1\r\n")
+	steady.sync()
+	go func() { received <- read(steady, false) }()
+	p := dial(t, n, quiet)
+	for range messages / batch {
+		p.send(strings.Repeat("PUB work 1\r\nx\r\n", batch))
+		p.sync()
+	}
+	close(stop)
+	total := 0
+	for range churners {
+		total += <-received
+	}
+	steady.send("PING\r\n")
+	if total += <-received; total != messages {
+		t.Errorf("the group received %d messages, want %d", total, messages)
+	}
+}
+
+// TestOneMessageToManySubscriptions delivers a message so often to one connection that it must be
+// flushed in parts.
+func TestOneMessageToManySubscriptions(t *testing.T) {
+	const subs, size = 300, 64 << 10
+	n := startNode(t, Options{})
+	p := dial(t, n, quiet)
+	var b strings.Builder
+	for sid := range subs {
+		fmt.Fprintf(&b, "SUB s %d\r\n", sid)
+	}
+	p.send(b.String() + "UNSUB 0\r\n")
+	p.sync()
+	payload := strings.Repeat("x", size)
+	for _, from := range []*peer{p, dial(t, n, quiet)} { // itself, and another
+		from.send(fmt.Sprintf("UNSUB 0\r\nPUB s %d\r\n%s\r\n", size, payload))
+		seen := make(map[string]bool)
+		for range subs - 1 {
+			fields := strings.Fields(p.line())
+			if len(fields) != 4 || fields[0] != "MSG" || seen[fields[2]] {
+				t.Fatalf("got %q", fields)
+			}
+			seen[fields[2]] = true
+			p.want(payload + "\r\n")
+		}
+		p.sync()
+	}
+}
+
 func TestQueueGroups(t *testing.T) {
 	const messages = 6000
 	n := startNode(t, Options{})

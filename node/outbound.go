@@ -30,16 +30,8 @@ type outbound struct {
 	cut     bool          // what waits is not even written
 	drained chan struct{} // closed when nothing waits any more; nil unless flush waits for it
 
-	// withdrawn counts the subscriptions that the connection has given up or limited. What was
-	// rendered before such a change is filtered after it, see conn.send.
-	withdrawn uint32
-
 	msgs, bytes uint64 // messages sent and their payload bytes, for statistics
 }
-
-// inOrder stands for a value of outbound.withdrawn where no filter is needed: a connection that
-// delivers to itself gives up its subscriptions in the same order.
-const inOrder = ^uint32(0)
 
 // piece is a part of a chunk that is to be written.
 type piece struct {
@@ -96,31 +88,25 @@ func (k *chunk) release() {
 }
 
 // send writes the bytes of s to the connection, or queues them if somebody else is writing or the
-// socket is full. It never blocks, and returns the number of bytes that wait. If the connection has given up subscriptions since withdrawn was read, messages
-// for them are left out: once an UNSUB is acknowledged, nothing may arrive for it.
-func (c *conn) send(s *stream, withdrawn uint32) (waiting int) {
+// socket is full. It never blocks, and returns the number of bytes that wait.
+func (c *conn) send(s *stream) (waiting int) {
 	o := &c.out
 	b := s.buf
-	o.mu.Lock()
-	for withdrawn != inOrder && withdrawn != o.withdrawn {
-		withdrawn = o.withdrawn
-		o.mu.Unlock()
-		b = c.subs.wanted(b)
-		o.mu.Lock()
-	}
-	if o.closed || len(b) == 0 {
-		o.mu.Unlock()
+	if len(b) == 0 {
 		return 0
 	}
 	if c.node.trace {
-		o.mu.Unlock()
 		c.traceOut(b)
-		o.mu.Lock()
+	}
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return 0
 	}
 	o.msgs += s.msgs
 	o.bytes += s.bytes
 	if o.writing {
-		return c.enqueue(b, s)
+		return c.enqueue(s)
 	}
 	o.writing = true
 	o.mu.Unlock()
@@ -137,23 +123,17 @@ func (c *conn) send(s *stream, withdrawn uint32) (waiting int) {
 		return 0
 	}
 	if !o.cut {
-		o.push(&c.node.budget, c.keep(b, n, s), true)
+		o.push(&c.node.budget, c.keep(s, n), true)
 	}
 	waiting = o.size
 	c.startDrain()
+	c.checkPending(waiting)
 	return waiting
 }
 
 // sendLine is send for a few bytes that belong to no message.
 func (c *conn) sendLine(b []byte) {
-	c.send(&stream{buf: b}, inOrder)
-}
-
-// withdrawals returns the value of withdrawn that send compares with.
-func (o *outbound) withdrawals() uint32 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.withdrawn
+	c.send(&stream{buf: b})
 }
 
 // sent returns the number of messages sent and of their bytes of payload.
@@ -163,31 +143,28 @@ func (o *outbound) sent() (msgs, bytes uint64) {
 	return o.msgs, o.bytes
 }
 
-// withdraw notes that the connection has given up a subscription, or limited one.
-func (o *outbound) withdraw() {
-	o.mu.Lock()
-	o.withdrawn++
-	o.mu.Unlock()
-}
-
-// enqueue adds b, which is s.buf or a filtered copy, to the queue, releases the lock, and returns
-// the number of bytes that wait. If that is too much, the connection is cut as a slow consumer.
-func (c *conn) enqueue(b []byte, s *stream) int {
+// enqueue adds s to the queue, releases the lock, and returns the number of bytes that wait.
+func (c *conn) enqueue(s *stream) int {
 	o := &c.out
 	opts := &c.node.opts
 	if opts.NoFastProducerStall && s.msgs > 0 && o.size > opts.crowded() {
 		o.mu.Unlock()
 		return 0
 	}
-	if !o.gather(&c.node.budget, b) {
-		o.push(&c.node.budget, c.keep(b, 0, s), false)
+	if !o.gather(&c.node.budget, s.buf) {
+		o.push(&c.node.budget, c.keep(s, 0), false)
 	}
 	size := o.size
 	o.mu.Unlock()
-	if size > opts.MaxPending || c.node.budget.exceeded(size) {
+	c.checkPending(size)
+	return size
+}
+
+// checkPending cuts the connection as a slow consumer if too much is waiting for it.
+func (c *conn) checkPending(size int) {
+	if size > c.node.opts.MaxPending || c.node.budget.exceeded(size) {
 		c.cutSlow(reasonSlowPending, fmt.Errorf("%d bytes waiting", size))
 	}
-	return size
 }
 
 // gather appends a few bytes to the last piece of the queue, if there is room behind it.
@@ -204,20 +181,20 @@ func (o *outbound) gather(budget *pendingBudget, b []byte) bool {
 	return true
 }
 
-// keep copies b[from:] so that it outlives the batch. If b is the whole of s.buf, the copy is made
-// once for all connections that need it.
-func (c *conn) keep(b []byte, from int, s *stream) piece {
-	if len(b) <= smallWrite || len(b) != len(s.buf) {
+// keep copies s so that what follows the first bytes outlives the batch. A large copy is made once
+// for all connections that need it.
+func (c *conn) keep(s *stream, from int) piece {
+	if len(s.buf) <= smallWrite {
 		// The chunk is this connection's own, so later bytes may be gathered behind these.
-		k := c.newChunk(len(b))
-		return piece{k.buf.data[from:copy(k.buf.data, b)], k}
+		k := c.newChunk(len(s.buf))
+		return piece{k.buf.data[from:copy(k.buf.data, s.buf)], k}
 	}
 	if s.kept == nil {
-		s.kept = c.newChunk(len(b))
-		copy(s.kept.buf.data, b)
+		s.kept = c.newChunk(len(s.buf))
+		copy(s.kept.buf.data, s.buf)
 	}
 	s.kept.refs.Add(1)
-	return piece{s.kept.buf.data[from:len(b):len(b)], s.kept}
+	return piece{s.kept.buf.data[from:len(s.buf):len(s.buf)], s.kept}
 }
 
 func (o *outbound) resize(budget *pendingBudget, by int) {

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"shoal/subjects"
@@ -37,13 +38,19 @@ func literal(subject []byte) bool {
 	return subjects.Publishable(subject) && !subjects.HasWildcard(subject)
 }
 
+// manyReceivers is the number of groups from which a message may have to be flushed in parts.
+const manyReceivers = 16
+
 // deliver renders a message for everybody who is to receive it. It reports whether there is anybody.
 func (w *work) deliver(e *entry, op *wire.Op) bool {
 	b := &w.batch
-	// A receiver that unsubscribes while its set is touched for the first time in this batch would
-	// not notice that messages for it are on the way; hence the second look at the entry.
+	// Who unsubscribes waits for the readers that are visiting it, see visitors. Before this reader
+	// was visible as a visitor, the entry may have become stale; hence the second look at it.
 	for {
 		w.choose(e)
+		if b.gaveUp && len(w.picks) > manyReceivers {
+			b.flush()
+		}
 		touched := false
 		for _, g := range w.picks {
 			if g.set.batch != b.n {
@@ -68,15 +75,13 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 	}
 	var stripped []byte
 	delivered := false
-	for _, g := range w.picks {
-		if g.limited {
-			s := g.subs[0]
-			ok, last := s.claim()
-			if !ok {
+	for i, g := range w.picks {
+		if !w.claim(g) {
+			if g.subs[0].queue == "" {
 				continue
 			}
-			if last {
-				b.ended = append(b.ended, s)
+			if g = w.another(op, g.subs[0].queue); g == nil {
+				continue
 			}
 		}
 		delivered = true
@@ -92,8 +97,49 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 			}
 			b.add(g, g.prefix[1:], stripped, size-op.HeaderLen)
 		}
+		if b.full && i < len(w.picks)-1 {
+			b.flushPart()
+		}
 	}
 	return delivered
+}
+
+// claim reserves a delivery to g, which fails if g is limited and another publisher has just taken
+// the last one.
+func (w *work) claim(g *group) bool {
+	if !g.limited {
+		return true
+	}
+	s := g.subs[0]
+	ok, last := s.claim()
+	if last {
+		w.batch.ended = append(w.batch.ended, s)
+	}
+	return ok
+}
+
+// another chooses and claims a member of a queue group when the one chosen first has had its fill.
+func (w *work) another(op *wire.Op, queue string) *group {
+	for {
+		e := w.cache.lookup(op.Subject)
+		i := slices.IndexFunc(e.queues, func(members []*group) bool { return members[0].subs[0].queue == queue })
+		if i < 0 {
+			return nil
+		}
+		g := pick(e.queues[i])
+		if g == nil {
+			return nil
+		}
+		if g.set.batch != w.batch.n {
+			w.batch.touch(g.set)
+			if !w.cache.index.Fresh(e.stamp) {
+				continue
+			}
+		}
+		if w.claim(g) {
+			return g
+		}
+	}
 }
 
 // choose sets w.picks to the groups that receive a message: all plain ones, and one member of each

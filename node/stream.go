@@ -30,7 +30,7 @@ func (s *stream) addLine(pool *bufferPool, line []byte) {
 }
 
 func (s *stream) grow(pool *bufferPool, n int) {
-	mem := pool.get(max(n, s.usual))
+	mem := pool.get(max(n, 2*cap(s.buf), s.usual))
 	s.buf = mem.data[:copy(mem.data, s.buf)]
 	pool.put(s.mem)
 	s.mem = mem

@@ -2,13 +2,9 @@ package node
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"shoal/subjects"
-	"shoal/wire"
 )
 
 // subscription is what one SUB has asked for.
@@ -42,16 +38,6 @@ func (s *subscription) claim() (ok, last bool) {
 func (s *subscription) full() bool {
 	limit := s.limit.Load()
 	return limit > 0 && s.delivered.Load() >= limit
-}
-
-// excess returns how many messages beyond its limit the subscription was given: those that were
-// rendered before it had one.
-func (s *subscription) excess() int64 {
-	limit := s.limit.Load()
-	if limit == 0 {
-		return 0
-	}
-	return max(0, s.delivered.Load()-limit)
 }
 
 // subscriptions are those of one connection.
@@ -111,40 +97,4 @@ func (t *subscriptions) all() []*subscription {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Collect(maps.Values(t.bySID))
-}
-
-// wanted returns a copy of rendered deliveries without those whose subscription is gone or has had
-// its fill.
-func (t *subscriptions) wanted(b []byte) []byte {
-	type delivery struct {
-		bytes []byte
-		sub   *subscription
-	}
-	var deliveries []delivery
-	p := wire.Parser{Role: wire.FromServer, MaxControlLine: math.MaxInt - 1}
-	for len(b) > 0 {
-		n, err := p.Next(b)
-		if err != nil || n == 0 {
-			break // these are our own lines: there is nothing else in them
-		}
-		if s := t.get(p.Op.SID); s != nil && subjects.Match(s.subject, p.Op.Subject) {
-			deliveries = append(deliveries, delivery{b[:n], s})
-		}
-		b = b[n:]
-	}
-	// What is too much is taken from the end.
-	size := 0
-	for i := len(deliveries) - 1; i >= 0; i-- {
-		d := &deliveries[i]
-		if d.sub.excess() > 0 {
-			d.sub.delivered.Add(-1)
-			d.bytes = nil
-		}
-		size += len(d.bytes)
-	}
-	kept := make([]byte, 0, size)
-	for _, d := range deliveries {
-		kept = append(kept, d.bytes...)
-	}
-	return kept
 }
