@@ -22,14 +22,17 @@ type alarm struct {
 	fire  func(now time.Time) time.Time
 	at    time.Time
 	index int // in the heap, from 1; 0 if it is not set
+	dead  bool
 }
 
 func newAlarms() *alarms { return &alarms{wake: make(chan struct{}, 1)} }
 
-// set makes a ring at the given time, instead of the one set before. The zero time cancels it.
+// set makes a ring at the given time, instead of the one set before.
 func (s *alarms) set(a *alarm, at time.Time) {
 	s.mu.Lock()
-	s.place(a, at)
+	if !a.dead {
+		s.place(a, at)
+	}
 	first := len(s.heap) > 0 && s.heap[0] == a
 	s.mu.Unlock()
 	if first {
@@ -40,9 +43,15 @@ func (s *alarms) set(a *alarm, at time.Time) {
 	}
 }
 
-// cancel is set with the zero time. fire may still be running when it returns.
-func (s *alarms) cancel(a *alarm) { s.set(a, time.Time{}) }
+// cancel keeps a from ever ringing again. fire may still be running when it returns.
+func (s *alarms) cancel(a *alarm) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.place(a, time.Time{})
+	a.dead = true
+}
 
+// place puts a where it belongs in the heap; the zero time takes it out.
 func (s *alarms) place(a *alarm, at time.Time) {
 	a.at = at
 	switch {
@@ -86,7 +95,7 @@ func (s *alarms) ring() time.Duration {
 		next := a.fire(now)
 		s.mu.Lock()
 		// An alarm that was set again in the meantime keeps that time.
-		if a.index == 0 && !next.IsZero() {
+		if a.index == 0 && !a.dead && !next.IsZero() {
 			s.place(a, next)
 		}
 	}

@@ -25,7 +25,9 @@ func TestAlarmOrder(t *testing.T) {
 		}
 		for range rapid.IntRange(0, 60).Draw(rt, "steps") {
 			i := rapid.IntRange(0, len(alarms)-1).Draw(rt, "alarm")
-			if at[i] = rapid.IntRange(0, 1000).Draw(rt, "at"); at[i] == 0 {
+			if alarms[i].dead {
+				s.set(&alarms[i], base) // has no effect any more
+			} else if at[i] = rapid.IntRange(0, 1000).Draw(rt, "at"); at[i] == 0 {
 				s.cancel(&alarms[i])
 			} else {
 				s.set(&alarms[i], base.Add(time.Duration(at[i])*time.Second))
@@ -41,6 +43,20 @@ func TestAlarmOrder(t *testing.T) {
 			rt.Fatalf("rang in the order %v of times %v", rang, at)
 		}
 	})
+}
+
+func TestCancelWhileRinging(t *testing.T) {
+	s := newAlarms()
+	var a alarm
+	a.fire = func(now time.Time) time.Time {
+		s.cancel(&a)
+		return now
+	}
+	s.set(&a, time.Now())
+	s.ring()
+	if len(s.heap) != 0 {
+		t.Error("a cancelled alarm is still set")
+	}
 }
 
 func TestAlarmRingsAgain(t *testing.T) {

@@ -1,12 +1,14 @@
 package node
 
+import "time"
+
 // Limits of what one batch renders before it is flushed in between: in the buffer of one set of
 // receivers, in all together, and as copies for receivers that are in several sets. The first keeps
 // a write efficient, the others memory bounded and a publisher's own PONG in time.
 const (
 	maxStream = 256 << 10
-	maxBatch  = 8 << 20
-	maxCopies = 1 << 20
+	maxBatch  = 16 << 20
+	maxCopies = 4 << 20
 )
 
 // receiver is one connection as a reader sees it. Receivers, and the sets that they form, belong to
@@ -50,7 +52,8 @@ type batch struct {
 	ended    []*subscription // which reached their limit
 	rendered int             // bytes in all streams
 	full     bool            // it is time to flush
-	waiting  int             // bytes waiting at the most crowded receiver of the last flush
+	crowded  *conn           // the receiver with the most bytes waiting
+	waiting  int             // those bytes
 	gaveUp   bool            // the reader's own client has given up subscriptions
 	spare    []*stream
 }
@@ -131,7 +134,7 @@ func (b *batch) addAlone(set *receiverSet, prefix, tail []byte, size int) {
 		if r == b.self && b.gaveUp {
 			r.own.add(b.pool, prefix, tail, size) // flushPart has seen to it that there is one
 		} else {
-			b.waiting = max(b.waiting, r.conn.send(&set.stream))
+			b.sendTo(r, &set.stream)
 		}
 	}
 	set.stream.reset(b.pool)
@@ -154,7 +157,6 @@ func (b *batch) reply(line []byte) {
 // flush sends what was rendered and ends the batch.
 func (b *batch) flush() {
 	if len(b.sets) == 0 && !b.gaveUp {
-		b.waiting = 0
 		return
 	}
 	b.send()
@@ -195,19 +197,37 @@ func (b *batch) flushPart() {
 
 // send sends what was rendered for others.
 func (b *batch) send() {
-	b.waiting = 0
 	b.settle()
 	for _, set := range b.sets {
 		for _, r := range set.receivers {
 			if r.own == nil && r != b.self {
-				b.waiting = max(b.waiting, r.conn.send(&set.stream))
+				b.sendTo(r, &set.stream)
 			}
 		}
 	}
 	for _, r := range b.owns {
 		if r != b.self {
-			b.waiting = max(b.waiting, r.conn.send(r.own))
+			b.sendTo(r, r.own)
 		}
+	}
+}
+
+func (b *batch) sendTo(r *receiver, s *stream) {
+	if waiting := r.conn.send(s); waiting > b.waiting {
+		b.waiting, b.crowded = waiting, r.conn
+	}
+}
+
+// stall waits for the most crowded receiver of a batch that has consumed so many bytes, in the hope
+// that it catches up before it has to be cut. How long depends on the bytes, so that a publisher is
+// held to a few megabytes a second and not to a number of batches.
+func (b *batch) stall(crowded, consumed int) {
+	const (
+		step    = time.Millisecond
+		perStep = 6 << 10 // bytes
+	)
+	for ; consumed > 0 && b.crowded.out.waiting() > crowded; consumed -= perStep {
+		time.Sleep(step)
 	}
 }
 

@@ -74,8 +74,7 @@ type cache struct {
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
 
-	// resolved counts the calls of resolve since the cache was empty.
-	resolved int
+	left uint64 // how many clients had left when worn looked at the receivers
 
 	seed  maphash.Seed
 	seen  []uint32 // hashes of subjects that were not admitted
@@ -143,7 +142,6 @@ func (c *cache) miss(subject []byte) *entry {
 
 // resolve fills e with what the index says now.
 func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
-	c.resolved++
 	e.stamp = c.index.Stamp(subject)
 	e.reserved = reservedSubject(subject)
 	c.index.Match(subject, &c.result)
@@ -297,21 +295,36 @@ func (c *cache) flushed() {
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]
-	if c.bytes > maxReaderCache || c.bytes > 0 && c.total.Load() > maxNodeCache || c.worn() {
+	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache || c.worn()) {
 		c.forget()
 	}
 }
 
-// worn reports whether so much has changed since the cache was empty that most of what it remembers
-// may be about connections that are gone, which it would keep in memory.
+// worn reports whether much of what the cache remembers is about connections that are gone, which
+// it would keep in memory, or about sets of receivers that have changed.
 func (c *cache) worn() bool {
-	return c.resolved > 1000 && c.resolved > 4*(len(c.entries)+len(c.receivers)+len(c.sets))
+	const some = 256
+	if len(c.sets) > 2*len(c.entries)+some {
+		return true
+	}
+	left := c.self.node.clients.left.Load()
+	if left-c.left < some {
+		return false
+	}
+	c.left = left
+	gone := 0
+	for of := range c.receivers {
+		if of.ending.Load() != nil {
+			gone++
+		}
+	}
+	return gone > len(c.receivers)/4
 }
 
 // forget empties the cache. It must not be called within a batch.
 func (c *cache) forget() {
 	c.total.Add(-c.bytes)
-	c.bytes, c.resolved = 0, 0
+	c.bytes = 0
 	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
 	c.once = entry{}
 	c.result = subjects.Result[*subscription]{}

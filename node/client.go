@@ -204,11 +204,11 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions:
 		c.refuse(w, wire.TextMaxSubscriptions)
 		return
-	case !subjects.Valid(subject):
-		c.refuse(w, wire.TextInvalidSubject)
-		return
 	case c.subs.has(op.SID): // keeps its first subject
 		c.ok(w)
+		return
+	case !subjects.Valid(subject):
+		c.refuse(w, wire.TextInvalidSubject)
 		return
 	}
 	s := &subscription{
@@ -261,8 +261,9 @@ func (c *client) checkPing(now time.Time) time.Time {
 	busy := silent < opts.PingInterval
 	switch c.liveness.tick(now, busy, opts.MaxPingsOut) {
 	case livenessStale:
-		c.node.staleConnections.Add(1)
-		c.end(&ending{reason: reasonStale, text: wire.TextStale})
+		if c.end(&ending{reason: reasonStale, text: wire.TextStale}) {
+			c.node.staleConnections.Add(1)
+		}
 		return time.Time{}
 	case livenessPing:
 		c.sendLine(pingLine)

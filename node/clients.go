@@ -3,13 +3,15 @@ package node
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"shoal/wire"
 )
 
 // clients are the connected clients of a node.
 type clients struct {
-	max int
+	max  int
+	left atomic.Uint64 // how many have been here and left
 
 	mu     sync.Mutex // guards the rest
 	byID   map[uint64]*client
@@ -44,6 +46,7 @@ func (t *clients) remove(c *client) {
 	if t.byID[c.id] == c {
 		delete(t.byID, c.id)
 		t.gone.add(c.traffic())
+		t.left.Add(1)
 	}
 }
 

@@ -76,6 +76,7 @@ type work struct {
 	batch  batch
 	cache  cache
 
+	consumed       int      // bytes parsed in this batch
 	msgs, bytes    uint64   // received in this batch, not yet published
 	active         bool     // an operation came that shows the client to be alive
 	picks          []*group // of the current message
@@ -160,6 +161,7 @@ func (c *conn) readAll() error {
 				return err
 			}
 			c.in.advance(n)
+			w.consumed += n
 			if w.batch.full {
 				c.finish(w)
 				if e := c.ending.Load(); e != nil {
@@ -245,19 +247,20 @@ func (c *conn) finish(w *work) {
 	}
 	if w.batch.waiting > c.node.opts.crowded() && !c.node.opts.NoFastProducerStall {
 		c.stalls.Add(1)
-		time.Sleep(stallTime)
+		w.batch.stall(c.node.opts.crowded(), w.consumed)
 	}
+	w.batch.waiting, w.batch.crowded = 0, nil
+	w.consumed = 0
 }
 
-// stallTime is how long a publisher is held up after a batch that left a receiver crowded.
-const stallTime = 5 * time.Millisecond
-
 // end asks the connection to end in good order. It may be called from any goroutine; the first
-// reason counts.
-func (c *conn) end(e *ending) {
-	if c.ending.CompareAndSwap(nil, e) {
+// reason counts. It reports whether that is e.
+func (c *conn) end(e *ending) bool {
+	first := c.ending.CompareAndSwap(nil, e)
+	if first {
 		c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 	}
+	return first
 }
 
 // cut ends the connection at once, even if it is ending in good order already. What waits for it is

@@ -99,7 +99,7 @@ func (c *conn) send(s *stream) (waiting int) {
 		c.traceOut(b)
 	}
 	o.mu.Lock()
-	if o.closed {
+	if o.closed || c.drops(s) {
 		o.mu.Unlock()
 		return 0
 	}
@@ -133,7 +133,7 @@ func (c *conn) send(s *stream) (waiting int) {
 
 // sendLine is send for a few bytes that belong to no message.
 func (c *conn) sendLine(b []byte) {
-	c.send(&stream{buf: b})
+	c.send(&stream{buf: b, lines: true})
 }
 
 // sent returns the number of messages sent and of their bytes of payload.
@@ -146,11 +146,6 @@ func (o *outbound) sent() (msgs, bytes uint64) {
 // enqueue adds s to the queue, releases the lock, and returns the number of bytes that wait.
 func (c *conn) enqueue(s *stream) int {
 	o := &c.out
-	opts := &c.node.opts
-	if opts.NoFastProducerStall && s.msgs > 0 && o.size > opts.crowded() {
-		o.mu.Unlock()
-		return 0
-	}
 	if !o.gather(&c.node.budget, s.buf) {
 		o.push(&c.node.budget, c.keep(s, 0), false)
 	}
@@ -158,6 +153,20 @@ func (c *conn) enqueue(s *stream) int {
 	o.mu.Unlock()
 	c.checkPending(size)
 	return size
+}
+
+// drops reports whether messages are dropped rather than queued, because publishers are not to be
+// paused for this connection. The caller holds the lock.
+func (c *conn) drops(s *stream) bool {
+	opts := &c.node.opts
+	return opts.NoFastProducerStall && !s.lines && c.out.size > opts.crowded()
+}
+
+// waiting returns the number of bytes that wait.
+func (o *outbound) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size
 }
 
 // checkPending cuts the connection as a slow consumer if too much is waiting for it.

@@ -15,6 +15,9 @@ func (c *client) publish(w *work, op *wire.Op) {
 	w.msgs++
 	w.bytes += uint64(len(op.Payload))
 
+	if c.options.Pedantic && !literal(op.Subject) {
+		c.refuse(w, wire.TextInvalidPublishSubject)
+	}
 	e := w.cache.lookup(op.Subject)
 	if e.reserved {
 		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, op.Subject))
@@ -23,9 +26,6 @@ func (c *client) publish(w *work, op *wire.Op) {
 	if reservedReply(op.Reply) {
 		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionReply, op.Reply))
 		return
-	}
-	if c.options.Pedantic && !literal(op.Subject) {
-		c.refuse(w, wire.TextInvalidPublishSubject)
 	}
 	c.ok(w)
 	if !w.deliver(e, op) && len(op.Reply) > 0 && c.options.NoResponders {
@@ -183,7 +183,7 @@ func appendTail(b []byte, op *wire.Op, headers bool) []byte {
 		b = append(b, ' ')
 	}
 	if headers {
-		b = strconv.AppendInt(b, int64(op.HeaderLen), 10)
+		b = append(b, op.HeaderText...)
 		b = append(b, ' ')
 	}
 	b = append(b, op.SizeText...)

@@ -8,6 +8,7 @@ type stream struct {
 	kept  *chunk // copy of buf that outlives the batch, made when first needed
 	msgs  uint64
 	bytes uint64 // of payload
+	lines bool   // there is something else than messages in it, which must not be dropped
 }
 
 // add appends prefix and tail, which are one message with size bytes of payload.
@@ -27,6 +28,7 @@ func (s *stream) addLine(pool *bufferPool, line []byte) {
 		s.grow(pool, need)
 	}
 	s.buf = append(s.buf, line...)
+	s.lines = true
 }
 
 func (s *stream) grow(pool *bufferPool, n int) {
@@ -39,7 +41,7 @@ func (s *stream) grow(pool *bufferPool, n int) {
 // copyFrom makes s a copy of another stream.
 func (s *stream) copyFrom(pool *bufferPool, from *stream) {
 	s.addLine(pool, from.buf)
-	s.msgs, s.bytes = from.msgs, from.bytes
+	s.msgs, s.bytes, s.lines = from.msgs, from.bytes, from.lines
 }
 
 // reset empties s and gives its memory back.

@@ -118,7 +118,8 @@ func (p *Parser) messageArgs(args []byte, crlf bool) (size int, err error) {
 		return 0, badArguments(op.Verb, args, "bad size")
 	}
 	if numbers == 2 {
-		if op.HeaderLen, ok = parseSize(rest[len(rest)-2]); !ok {
+		op.HeaderText = rest[len(rest)-2]
+		if op.HeaderLen, ok = parseSize(op.HeaderText); !ok {
 			return 0, badArguments(op.Verb, args, "bad header size")
 		}
 		if op.HeaderLen > size {

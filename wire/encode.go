@@ -12,8 +12,8 @@ const (
 	OKLine   = "+OK\r\n"
 )
 
-// Append appends the operation in its canonical form to b. The size of a message is written as
-// SizeText has it, or, if that is nil, as the length of Payload. Arg is what Info, Connect, Err
+// Append appends the operation in its canonical form to b. The sizes of a message are written as
+// HeaderText and SizeText have them, or, if those are nil, as HeaderLen and the length of Payload. Arg is what Info, Connect, Err
 // and Account carry; the other verbs ignore it, and all ignore Tail. On a route that is dedicated
 // to an account, Account must be empty.
 func (o *Op) Append(b []byte) []byte {
@@ -68,7 +68,11 @@ func (o *Op) appendMessage(b []byte) []byte {
 		b = appendToken(b, q)
 	}
 	if o.HasHeaders() {
-		b = appendNumber(b, o.HeaderLen)
+		if o.HeaderText != nil {
+			b = appendToken(b, o.HeaderText)
+		} else {
+			b = appendNumber(b, o.HeaderLen)
+		}
 	}
 	if o.SizeText != nil {
 		b = appendToken(b, o.SizeText)

@@ -90,6 +90,8 @@ type Op struct {
 
 	// SizeText is the size of a message as it was written, leading zeros included.
 	SizeText []byte
+	// HeaderText is HeaderLen as it was written.
+	HeaderText []byte
 	// HeaderLen is the length in bytes of the header block at the start of Payload.
 	HeaderLen int
 	// Payload is the header block and the body of a message.

@@ -144,6 +144,7 @@ func (p *Parser) fastPub(b []byte, start int, verb Verb) int {
 	op.Queues = nil
 	op.Max = 0
 	op.SizeText = sizeText
+	op.HeaderText = nil
 	op.HeaderLen = 0
 	op.Payload = rest[lf+1 : end]
 	op.Tail = rest[len(args)-len(tail)+sp+1 : end+2]
