@@ -1,0 +1,131 @@
+package main
+
+import "strconv"
+
+// bar is what a ratio shoal/nats-server should reach (goal) and must reach
+// (floor). Zero means that there is none.
+type bar struct {
+	goal, floor float64
+}
+
+// kind says what a row measures besides the server's CPU time.
+type kind int
+
+const (
+	flood  kind = iota // as fast as possible: throughput counts
+	paced              // fixed rate: throughput is given, latency counts
+	closed             // request/reply closed loop: throughput and latency
+	memory             // bytes of RSS per connection or subscription
+)
+
+// scenario is one row of the table.
+type scenario struct {
+	name  string
+	kind  kind
+	quick bool
+	unit  string   // what is counted
+	args  []string // for the load generator, mode first
+	// size of the payload; rows of 16 B to 1 KiB whose messages are delivered
+	// make up the headline figure.
+	size int
+	// checked rows look at every message while measuring, the others are run
+	// once more in verify mode.
+	checked bool
+
+	rate, cpu, p50, p99, bytes bar
+}
+
+// headline tells whether the row counts in the geometric mean.
+func (s scenario) headline() bool {
+	return s.kind != memory && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
+}
+
+// verifyArgs are the arguments of the run that checks every message; nil for
+// rows that check while measuring.
+func (s scenario) verifyArgs() []string {
+	if s.checked || s.name == publishOnly {
+		return nil
+	}
+	return append([]string{"verify"}, s.args[1:]...)
+}
+
+const publishOnly = "publish only, 16 B"
+
+// anyRow is the bar of rows without one of their own: no row may cost more
+// than 0.80 of nats-server's CPU.
+var anyRow = bar{floor: 0.80}
+
+func pubsub(name string, size int, rate, cpu bar, args ...string) scenario {
+	return scenario{
+		name: name, kind: flood, unit: "msg", size: size, rate: rate, cpu: cpu,
+		args: append([]string{"flood", "--size", strconv.Itoa(size)}, args...),
+	}
+}
+
+func atRate(name string, size int, cpu bar, args ...string) scenario {
+	return scenario{
+		name: name, kind: paced, unit: "msg", size: size, cpu: cpu, checked: true,
+		args: append([]string{"paced", "--size", strconv.Itoa(size)}, args...),
+	}
+}
+
+func requests(name string, size int, b bool, args ...string) scenario {
+	s := scenario{
+		name: name, kind: closed, unit: "req", size: size, checked: true, cpu: anyRow,
+		args: append([]string{"request", "--size", strconv.Itoa(size)}, args...),
+	}
+	if b {
+		s.rate, s.cpu, s.p50, s.p99 = bar{2, 1.3}, bar{0.45, 0.65}, bar{0.5, 0.75}, bar{1.0, 1.1}
+	}
+	return s
+}
+
+func inQuick(s scenario) scenario {
+	s.quick = true
+	return s
+}
+
+// scenarios is the table. The bars are those that the project set itself.
+var scenarios = []scenario{
+	inQuick(pubsub("1:1, 16 B", 16, bar{6, 3}, bar{0.15, 0.30})),
+	pubsub("1:1, 128 B", 128, bar{4, 2.5}, bar{0.20, 0.35}),
+	inQuick(pubsub("1:1, 1 KiB", 1024, bar{1.6, 1.3}, bar{0.45, 0.60})),
+	pubsub("1:1, 16 KiB", 16384, bar{1.7, 1.2}, bar{0.50, 0.75}),
+	pubsub(publishOnly, 16, bar{}, anyRow, "--subs", "0"),
+	pubsub("fan-out 1:10, 128 B", 128, bar{8, 4}, bar{0.12, 0.25}, "--subs", "10"),
+	inQuick(pubsub("fan-out 1:100, 128 B", 128, bar{8, 4}, bar{0.12, 0.25}, "--subs", "100")),
+	pubsub("fan-out 1:100, 128 B, all sids different", 128, bar{3.5, 2.5}, bar{0.25, 0.40}, "--subs", "100", "--diffsids"),
+	pubsub("fan-out 1:1000, 128 B", 128, bar{8, 4}, bar{0.10, 0.25}, "--subs", "1000"),
+	pubsub("fan-out 1:100, 16 KiB", 16384, bar{1.5, 1.2}, bar{0.50, 0.75}, "--subs", "100"),
+	pubsub("10:1, 128 B", 128, bar{4, 2.5}, bar{0.25, 0.40}, "--pubs", "10"),
+	pubsub("10:10, 128 B", 128, bar{4, 2.5}, bar{0.25, 0.40}, "--pubs", "10", "--subs", "10"),
+	inQuick(pubsub("queue group of 10, 128 B", 128, bar{3, 2}, bar{0.25, 0.40}, "--subs", "10", "--queue")),
+	pubsub("50,000 subjects, 16 B", 16, bar{3, 2}, bar{0.30, 0.50}, "--subjects", "50000", "--random"),
+	pubsub("wildcard mix, 100k subscriptions, 128 B", 128, bar{}, anyRow, "--background", "100000", "--subjects", "5000", "--random"),
+	inQuick(atRate("paced 10k/s, single messages, 16 B", 16, bar{0.40, 0.60}, "--rate", "10000")),
+	atRate("20 publishers to 1, paced 20k/s, 128 B", 128, bar{0.65, 1.0}, "--pubs", "20", "--rate", "20000"),
+	atRate("latency 1:1 at 5k/s, 128 B", 128, anyRow, "--rate", "5000"),
+	inQuick(requests("request/reply, 1 in flight, 16 B", 16, true)),
+	requests("request/reply, 8 in flight, 16 B", 16, false, "--conns", "8", "--responders", "2"),
+	requests("request/reply, 64 in flight, 128 B", 128, true, "--conns", "64", "--responders", "4"),
+	openLoop("request/reply, open loop 2k/s, 128 B", 128, "--conns", "8", "--responders", "2", "--rate", "2000"),
+	{
+		name: "10k idle connections", kind: memory, unit: "conn", bytes: bar{0.10, 0.20}, checked: true,
+		args: []string{"idle", "--n", "10000", "--settle", "6"},
+	},
+	{
+		name: "1M subscriptions", kind: memory, unit: "sub", bytes: bar{0.30, 0.40}, checked: true,
+		args: []string{"subs", "--n", "1000000", "--settle", "3"},
+	},
+	{
+		name: "1M subscriptions, a fifth wildcards", kind: memory, unit: "sub", bytes: bar{0.30, 0.40}, checked: true,
+		args: []string{"subs", "--n", "1000000", "--mix", "--settle", "3"},
+	},
+}
+
+// openLoop is request/reply at a fixed rate: like a paced row.
+func openLoop(name string, size int, args ...string) scenario {
+	s := requests(name, size, false, args...)
+	s.kind = paced
+	return s
+}

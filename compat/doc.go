@@ -1,0 +1,15 @@
+// Package compat holds the tests that shoal answers clients exactly as nats-server does. They run
+// the real nats-server beside shoal, so that nothing they compare with is made up.
+//
+//   - TestScripts plays the conversations in testdata/scripts, whole and cut at all and at random
+//     places; package script tells how they are written. "go test -run TestScripts -update" writes
+//     down what nats-server answers, to be reviewed as a change.
+//   - TestRandomConversations does the same with made up conversations; -conversations says how
+//     many, and -seed repeats one.
+//   - TestClients, TestMany… and TestServer… run programs written with nats.go, TestNode… with the
+//     client libraries for Node.js.
+//   - TestReconnectStorm and TestSlowConsumers put shoal under load.
+//
+// The environment variables SHOAL_BIN and NATS_SERVER_BIN name ready binaries, which saves
+// building them. COMPAT_SELF=1 puts nats-server in the place of shoal, to test the tests.
+package compat

@@ -1,0 +1,124 @@
+package script
+
+import (
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+// conn is a client connection that records what it receives.
+type conn struct {
+	name   string
+	addr   string
+	socket net.Conn
+	// changed is signalled, if need be, after ops has grown.
+	changed chan<- struct{}
+	// keepPings makes ops hold the PINGs that a server sends by its own clock.
+	keepPings bool
+	// divert may take ops that are to be kept elsewhere.
+	divert func(op string) bool
+
+	mutex sync.Mutex
+	ops   []string
+
+	// seen is the number of ops that steps have dealt with.
+	seen int
+	// lastSent is the number of the last step that sent something.
+	lastSent int
+	// closed tells that the client closed the connection.
+	closed bool
+}
+
+func dial(name, addr string, keepPings bool, changed chan<- struct{}) (*conn, error) {
+	socket, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{name: name, addr: addr, socket: socket, keepPings: keepPings, changed: changed}
+	return c, nil
+}
+
+// record reads until the end of the connection.
+func (c *conn) record() {
+	var pending []byte
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := c.socket.Read(buffer)
+		pending = append(pending, buffer[:n]...)
+		for {
+			op, rest, ok := nextOp(pending)
+			if !ok {
+				break
+			}
+			pending = rest
+			c.add(op)
+		}
+		if err != nil {
+			if len(pending) > 0 {
+				c.add("incomplete " + string(pending))
+			}
+			c.add(ended)
+			return
+		}
+	}
+}
+
+func (c *conn) add(op string) {
+	if op == "PING" && !c.keepPings {
+		return
+	}
+	if strings.HasPrefix(op, "INFO ") {
+		op = normaliseInfo(op, c.addr)
+	}
+	if c.divert == nil || !c.divert(op) {
+		c.mutex.Lock()
+		c.ops = append(c.ops, op)
+		c.mutex.Unlock()
+	}
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// all returns everything received so far.
+func (c *conn) all() []string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.ops[:len(c.ops):len(c.ops)]
+}
+
+// fresh returns what was received since the last step that dealt with it.
+func (c *conn) fresh() []string { return c.all()[c.seen:] }
+
+// alive tells whether both sides hold the connection open, as far as is known.
+func (c *conn) alive() bool {
+	all := c.all()
+	return !c.closed && (len(all) == 0 || all[len(all)-1] != ended)
+}
+
+// send writes data cut as told. Errors are ignored: a server that has had enough closes the
+// connection, and that is recorded.
+func (c *conn) send(data []byte, cut Cut) {
+	for i, part := range cut.cut(data) {
+		if i > 0 && cut.pause > 0 {
+			time.Sleep(cut.pause)
+		}
+		if _, err := c.socket.Write(part); err != nil {
+			return
+		}
+	}
+}
+
+// sendEOF closes the sending half.
+func (c *conn) sendEOF() {
+	if tcp, ok := c.socket.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+}
+
+func (c *conn) close() {
+	c.closed = true
+	_ = c.socket.Close()
+}

@@ -1,0 +1,36 @@
+package compat
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"shoal/compat/internal/script"
+)
+
+var conversations = flag.Int("conversations", 100, "how many random conversations to compare")
+
+// TestRandomConversations compares conversations that nobody wrote down. One that fails can be
+// repeated with -seed, and its text can become a script.
+func TestRandomConversations(t *testing.T) {
+	first := *seed
+	if first == 0 {
+		first = rand.Uint64N(1e9)
+	}
+	for i := range uint64(*conversations) {
+		conversation, err := script.Generate(first + i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(fmt.Sprint(first+i), func(t *testing.T) {
+			t.Parallel()
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("the conversation is\n%s", conversation)
+				}
+			})
+			compare(t, conversation)
+		})
+	}
+}
