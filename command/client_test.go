@@ -241,3 +241,15 @@ func TestTokenInURL(t *testing.T) {
 	}
 	mustRun(t, "", "pub", "a", "b", "-s", s.url(), "--token", "t0ken")
 }
+
+// The names are the same for the server and its clients, so that one environment serves both.
+func TestCredentialsInEnvironment(t *testing.T) {
+	s := startServer(t, "--user", "alice", "--pass", "pw")
+	t.Setenv("SHOAL_USER", "alice")
+	t.Setenv("SHOAL_PASS", "pw")
+	mustRun(t, "", "pub", "a", "b", "-s", s.url())
+	status, _, stderr := runCommand("", "-p", "4333", "pub", "a", "b", "-s", s.url())
+	if want := "shoal: -p: is a flag of the server; the flags of \"shoal pub\" come after it\n"; status != 1 || stderr != want {
+		t.Errorf("status %d, %q, want %q", status, stderr, want)
+	}
+}

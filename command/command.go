@@ -52,6 +52,7 @@ func newApp(std streams) *cli.App {
 			subCommand(std),
 			requestCommand(std),
 			replyCommand(std),
+			benchCommand(std),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -85,8 +86,11 @@ func newApp(std streams) *cli.App {
 
 // refuseServerFlags keeps `shoal -p 4333 pub …` from ignoring the port silently.
 func refuseServerFlags(c *cli.Context) error {
-	if names := c.Lineage()[1].LocalFlagNames(); len(names) > 0 {
-		return fmt.Errorf("%s: is a flag of the server; the flags of %q come after it", dashed(names[0]), c.Command.HelpName)
+	server := c.Lineage()[1]
+	// Some have their values from the environment, where they are meant for all commands. Those
+	// are not counted, and come last among the names.
+	if server.NumFlags() > 0 {
+		return fmt.Errorf("%s: is a flag of the server; the flags of %q come after it", dashed(server.LocalFlagNames()[0]), c.Command.HelpName)
 	}
 	return nil
 }

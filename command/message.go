@@ -85,8 +85,8 @@ func publishError(nc *nats.Conn, msg *nats.Msg, err error) error {
 	return natsError(err)
 }
 
-func isTerminal(in io.Reader) bool {
-	file, ok := in.(*os.File)
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

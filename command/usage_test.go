@@ -81,6 +81,20 @@ func TestMistakes(t *testing.T) {
 		{"reply a", "say what to reply: either a BODY or --echo"},
 		{"reply a b --echo", "say what to reply: either a BODY or --echo"},
 		{"request a.* x", `"a.*" has wildcards, a message goes to a subject without`},
+		{"bench a b", `"b" is one argument too many, quote a text with spaces: shoal bench [SUBJECT]`},
+		{"bench a.*", `"a.*" has wildcards, a message goes to a subject without`},
+		{"bench --size 4", "--size: 4 is too little, a message carries its number and time in 16 bytes"},
+		{"bench --size 1TB", `--size: "1TB" is not a size, use bytes or a unit as in 64MB`},
+		{"bench --pubs 0", "--pubs: 0 is too little, use at least 1"},
+		{"bench --pubs 3 --msgs 2", "--msgs: 2 is too little for 3 publishers"},
+		{"bench --pubs 2000 --subs 2000", "--subs: 2000 times 2000 publishers is too much, at most 1000000 pairs can be checked"},
+		{"bench --queue q --subs 0", "--subs: a queue group needs subscribers"},
+		{"bench --request --subs 0", "--subs: without responders, requests need the SUBJECT of a service that is there"},
+		{"bench --msgs 1 --duration 1s", "--msgs: excludes --duration, a run ends after so many messages or so much time"},
+		{"bench --rate 1 --in_flight 1", "--in_flight: is for full speed, with --rate the clock decides"},
+		{"bench --json --csv", "--json: excludes --csv, results are written once"},
+		{"bench --warmup x", `--warmup: "x" is not a duration, write it like 500ms, 10s or 2m`},
+		{"bench --rate fast", `--rate: "fast" is not a whole number`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -100,6 +114,7 @@ func TestHelp(t *testing.T) {
 		{"--help", []string{"-p, --port PORT", "(4222)", "-DV, -DVV", "Limits:", "pub SUBJECT [BODY]", "[$SHOAL_PASS]"}},
 		{"-h", []string{"-sl, --signal CMD[=PID]"}},
 		{"sub --help", []string{"shoal sub SUBJECT", "--queue GROUP", "-s, --server URL", "[$SHOAL_URL, $NATS_URL]"}},
+		{"bench --help", []string{"shoal bench [SUBJECT]", "--rate N", "--warmup TIME", "(500ms)"}},
 		{"request -h", []string{"--replies N", "-H, --header KEY:VALUE"}},
 	} {
 		status, stdout, stderr := runCommand("", strings.Fields(tt.args)...)
