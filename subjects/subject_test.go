@@ -175,6 +175,7 @@ func FuzzMatch(f *testing.F) {
 
 func simpleMatch(pattern, subject string) bool {
 	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
+	rest := p[len(p)-1] == ">" // before a token of the subject, which may be ">", takes its place
 	for i, token := range p {
 		if token == "" || token == ">" && i < len(p)-1 {
 			return false
@@ -188,7 +189,7 @@ func simpleMatch(pattern, subject string) bool {
 			p[i] = token
 		}
 	}
-	if last := len(p) - 1; p[last] == ">" && len(s) > last {
+	if last := len(p) - 1; rest && len(s) > last {
 		p, s = p[:last], s[:last]
 	}
 	return strings.Join(p, ".") == strings.Join(s, ".")
