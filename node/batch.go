@@ -56,6 +56,8 @@ type batch struct {
 	waiting  int             // those bytes
 	gaveUp   bool            // the reader's own client has given up subscriptions
 	spare    []*stream
+	isWide   bool // sendTo leaves the writing to wide
+	wide     wideFlush
 }
 
 func (b *batch) init(c *conn) {
@@ -130,6 +132,7 @@ func (b *batch) addAlone(set *receiverSet, prefix, tail []byte, size int) {
 	b.flushPart()
 	set.stream.add(b.pool, prefix, tail, size)
 	b.settle()
+	b.isWide = false
 	for _, r := range set.receivers {
 		if r == b.self && b.gaveUp {
 			r.own.add(b.pool, prefix, tail, size) // flushPart has seen to it that there is one
@@ -198,6 +201,14 @@ func (b *batch) flushPart() {
 // send sends what was rendered for others.
 func (b *batch) send() {
 	b.settle()
+	receivers := 0
+	for _, set := range b.sets {
+		receivers += len(set.receivers)
+	}
+	if b.isWide = receivers >= b.self.conn.node.wideFanOut; b.isWide {
+		b.wide.start()
+		defer b.wide.run(b.self.conn.node)
+	}
 	for _, set := range b.sets {
 		for _, r := range set.receivers {
 			if r.own == nil && r != b.self {
@@ -213,7 +224,13 @@ func (b *batch) send() {
 }
 
 func (b *batch) sendTo(r *receiver, s *stream) {
-	if waiting := r.conn.send(s); waiting > b.waiting {
+	var waiting int
+	if b.isWide {
+		waiting = b.wide.add(r.conn, s)
+	} else {
+		waiting = r.conn.send(s)
+	}
+	if waiting > b.waiting {
 		b.waiting, b.crowded = waiting, r.conn
 	}
 }

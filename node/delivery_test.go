@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,8 +16,13 @@ import (
 // subscriptions overlap, so that they are in several sets of receivers, and checks that each
 // publisher's messages arrive in order, completely, and once per subscription.
 func TestOrderAcrossOverlappingSubscriptions(t *testing.T) {
+	t.Run("written by the reader", func(t *testing.T) { testOrder(t, wideFanOut) })
+	t.Run("written by others", func(t *testing.T) { testOrder(t, 1) })
+}
+
+func testOrder(t *testing.T, wideFanOut int) {
 	const messages = 3000
-	n := startNode(t, Options{})
+	n := startNode(t, Options{}, wide(wideFanOut))
 	subscribers := [][]string{
 		{"SUB s.* 1", "SUB s.a 2", "SUB > 3"},
 		{"SUB s.* 1"},
@@ -224,7 +230,7 @@ func TestQueueMembersComeAndGo(t *testing.T) {
 // flushed in parts.
 func TestOneMessageToManySubscriptions(t *testing.T) {
 	const subs, size = 300, 64 << 10
-	n := startNode(t, Options{})
+	n := startNode(t, Options{}, wide(1+rand.IntN(2)))
 	p := dial(t, n, quiet)
 	var b strings.Builder
 	for sid := range subs {

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // raceEnabled says that the race detector is on, under which pools drop what they hold.
 var raceEnabled bool
 
-// startNode runs a node on a free loopback port until the test ends.
-func startNode(t testing.TB, opts Options) *Node {
+// startNode runs a node, with what tune changes of it, on a free loopback port until the test ends.
+func startNode(t testing.TB, opts Options, tune ...func(*Node)) *Node {
 	t.Helper()
 	opts.Host, opts.Port = "127.0.0.1", RandomPort
 	n, err := New(opts)
@@ -30,6 +30,9 @@ func startNode(t testing.TB, opts Options) *Node {
 		t.Fatal(err)
 	}
 	n.firstPing = time.Hour // a PING in between would disturb tests on slow machines
+	for _, f := range tune {
+		f(n)
+	}
 	if err := n.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +45,9 @@ func startNode(t testing.TB, opts Options) *Node {
 	})
 	return n
 }
+
+// wide has fan-outs from so many receivers on written by goroutines of their own.
+func wide(receivers int) func(*Node) { return func(n *Node) { n.wideFanOut = receivers } }
 
 // peer is a client that speaks in bytes.
 type peer struct {

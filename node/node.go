@@ -47,6 +47,7 @@ type Node struct {
 	cacheBytes atomic.Int64
 	seed       maphash.Seed
 	firstPing  time.Duration
+	wideFanOut int
 	lastID     atomic.Uint64
 
 	warnings         rateLimit
@@ -74,16 +75,17 @@ func New(opts Options) (*Node, error) {
 		return nil, fmt.Errorf("create server ID: %w", err)
 	}
 	n := &Node{
-		opts:      opts,
-		log:       opts.Logger,
-		trace:     opts.Logger.Enabled(context.Background(), LevelTrace),
-		id:        id,
-		name:      opts.ServerName,
-		index:     subjects.NewIndex[*subscription](),
-		alarms:    newAlarms(),
-		seed:      maphash.MakeSeed(),
-		firstPing: firstPing,
-		done:      make(chan struct{}),
+		opts:       opts,
+		log:        opts.Logger,
+		trace:      opts.Logger.Enabled(context.Background(), LevelTrace),
+		id:         id,
+		name:       opts.ServerName,
+		index:      subjects.NewIndex[*subscription](),
+		alarms:     newAlarms(),
+		seed:       maphash.MakeSeed(),
+		firstPing:  firstPing,
+		wideFanOut: wideFanOut,
+		done:       make(chan struct{}),
 	}
 	if n.name == "" {
 		n.name = id

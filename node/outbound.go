@@ -106,7 +106,7 @@ func (c *conn) send(s *stream) (waiting int) {
 	o.msgs += s.msgs
 	o.bytes += s.bytes
 	if o.writing {
-		return c.enqueue(s)
+		return c.enqueue(s, false)
 	}
 	o.writing = true
 	o.mu.Unlock()
@@ -123,12 +123,34 @@ func (c *conn) send(s *stream) (waiting int) {
 		return 0
 	}
 	if !o.cut {
-		o.push(&c.node.budget, c.keep(s, n), true)
+		o.push(&c.node.budget, c.keep(s, n, false), true)
 	}
 	waiting = o.size
 	c.startDrain()
 	c.checkPending(waiting)
 	return waiting
+}
+
+// offer is send for a caller that writes later: it queues the bytes, and reports whether the caller
+// has to write the queue, by combine.
+func (c *conn) offer(s *stream) (waiting int, mine bool) {
+	o := &c.out
+	if len(s.buf) == 0 {
+		return 0, false
+	}
+	if c.node.trace {
+		c.traceOut(s.buf)
+	}
+	o.mu.Lock()
+	if o.closed || c.drops(s) {
+		o.mu.Unlock()
+		return 0, false
+	}
+	o.msgs += s.msgs
+	o.bytes += s.bytes
+	mine = !o.writing
+	o.writing = true
+	return c.enqueue(s, true), mine
 }
 
 // sendLine is send for a few bytes that belong to no message.
@@ -143,11 +165,12 @@ func (o *outbound) sent() (msgs, bytes uint64) {
 	return o.msgs, o.bytes
 }
 
-// enqueue adds s to the queue, releases the lock, and returns the number of bytes that wait.
-func (c *conn) enqueue(s *stream) int {
+// enqueue adds s, which goes to many or not, to the queue, releases the lock, and returns the number
+// of bytes that wait.
+func (c *conn) enqueue(s *stream, many bool) int {
 	o := &c.out
 	if !o.gather(&c.node.budget, s.buf) {
-		o.push(&c.node.budget, c.keep(s, 0), false)
+		o.push(&c.node.budget, c.keep(s, 0, many), false)
 	}
 	size := o.size
 	o.mu.Unlock()
@@ -190,10 +213,10 @@ func (o *outbound) gather(budget *pendingBudget, b []byte) bool {
 	return true
 }
 
-// keep copies s so that what follows the first bytes outlives the batch. A large copy is made once
-// for all connections that need it.
-func (c *conn) keep(s *stream, from int) piece {
-	if len(s.buf) <= smallWrite {
+// keep copies s so that what follows the first bytes outlives the batch. A large copy, or one that
+// many need, is made once for all connections.
+func (c *conn) keep(s *stream, from int, many bool) piece {
+	if len(s.buf) <= smallWrite && !many {
 		// The chunk is this connection's own, so later bytes may be gathered behind these.
 		k := c.newChunk(len(s.buf))
 		return piece{k.buf.data[from:copy(k.buf.data, s.buf)], k}

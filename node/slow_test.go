@@ -70,7 +70,7 @@ func TestWriteDeadline(t *testing.T) {
 
 func TestPendingBudget(t *testing.T) {
 	const consumers, budget = 10, 16 << 20
-	n := startNode(t, Options{PendingBudget: budget})
+	n := startNode(t, Options{PendingBudget: budget}, wide(consumers))
 	for range consumers {
 		dial(t, n, quiet+"SUB s 1\r\n").sync()
 	}
