@@ -17,7 +17,14 @@ const (
 const (
 	entryBytes    = 256 // rough size of an entry with one group
 	receiverBytes = 320 // rough size of a receiver
-	seenSize      = 1024
+)
+
+// Sizes of the table of subjects seen once. It is small for a client that publishes to a few
+// subjects, and grows for one that publishes to many; but not without end: tens of thousands of
+// entries do not fit the processor's caches, and the index answers as fast as they do.
+const (
+	minSeen = 64
+	maxSeen = 1024
 )
 
 // entry says who receives the messages to one subject.
@@ -76,9 +83,10 @@ type cache struct {
 
 	left uint64 // how many clients had left when worn looked at the receivers
 
-	seed  maphash.Seed
-	seen  []uint32 // hashes of subjects that were not admitted
-	token uint64   // see intern
+	seed   maphash.Seed
+	seen   []uint32 // hashes of subjects that were not admitted
+	missed int      // how many were looked up since seen has this size
+	token  uint64   // see intern
 
 	// once is the entry of a subject that is not admitted. Its memory is used again after the
 	// batch, or for the next such entry if there was nobody to receive it.
@@ -119,10 +127,8 @@ func (c *cache) lookup(subject []byte) *entry {
 
 func (c *cache) miss(subject []byte) *entry {
 	hash := uint32(maphash.Bytes(c.seed, subject)) | 1
-	if c.seen == nil {
-		c.seen = make([]uint32, seenSize)
-	}
-	seen := &c.seen[hash/2%seenSize]
+	c.growSeen()
+	seen := &c.seen[int(hash/2)%len(c.seen)]
 	if *seen != hash {
 		*seen = hash
 		c.resolve(&c.once, subject, false)
@@ -138,6 +144,19 @@ func (c *cache) miss(subject []byte) *entry {
 	c.grow(entryBytes + int64(len(subject)))
 	c.last = e
 	return e
+}
+
+// growSeen makes the table of subjects seen once larger if so many are seen that they push each
+// other out before they can be seen twice.
+func (c *cache) growSeen() {
+	switch c.missed++; {
+	case len(c.seen) == 0:
+		c.seen = make([]uint32, minSeen)
+	case c.missed > 8*len(c.seen) && len(c.seen) < maxSeen:
+		c.seen = make([]uint32, 4*len(c.seen))
+		c.grow(4 * int64(len(c.seen)))
+		c.missed = 0
+	}
 }
 
 // resolve fills e with what the index says now.
@@ -326,6 +345,7 @@ func (c *cache) forget() {
 	c.total.Add(-c.bytes)
 	c.bytes = 0
 	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
+	c.seen, c.missed = nil, 0
 	c.once = entry{}
 	c.result = subjects.Result[*subscription]{}
 }
