@@ -61,6 +61,12 @@ func newApp(std streams) *cli.App {
 			if settings.signal != "" {
 				return sendSignal(settings.signal)
 			}
+			for _, secret := range []string{"user", "pass", "auth"} {
+				// An unset variable in a script must not open the server to everybody.
+				if c.IsSet(secret) && c.String(secret) == "" {
+					return fmt.Errorf("--%s: is empty, leave it out to admit everybody", secret)
+				}
+			}
 			return serve(c.Context, settings, std.err)
 		},
 		OnUsageError: usageError,

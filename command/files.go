@@ -33,7 +33,10 @@ func openPIDFile(path string) (*pidFile, error) {
 // write stores the process number.
 func (p *pidFile) write() error {
 	pid := strconv.Itoa(os.Getpid())
-	err := errors.Join(p.file.Truncate(0))
+	info, err := p.file.Stat()
+	if err == nil && info.Mode().IsRegular() { // /dev/null is not, and welcome
+		err = p.file.Truncate(0)
+	}
 	if err == nil {
 		_, err = p.file.WriteString(pid)
 	}

@@ -49,6 +49,8 @@ func TestMistakes(t *testing.T) {
 		{"--client_advertise host:port", `--client_advertise: "port" is not a port`},
 		{"--log_format xml", `--log_format: "xml" is not a format, use text or json`},
 		{"--user bob", "--user: needs --pass as well"},
+		{"--user= --pass=", "--user: is empty, leave it out to admit everybody"},
+		{"--auth=", "--auth: is empty, leave it out to admit everybody"},
 		{"--pass x", "--pass: needs --user as well"},
 		{"--auth x --user bob --pass x", "--auth: a token replaces --user and --pass, use either"},
 		{"--user bob --pass $2a$10$short", "--pass: the password looks like a bcrypt hash but is damaged, " +

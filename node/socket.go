@@ -19,6 +19,7 @@ type socket struct {
 	wouldWait func()
 	nread     int
 	readErr   error
+	streak    int // reads since the last wait
 	writeTo   func(fd uintptr) bool
 	unwritten []byte
 	writeErr  error
@@ -51,14 +52,20 @@ func (s *socket) read(into func() []byte, idle func()) (int, error) {
 
 func (s *socket) rawRead(fd uintptr) bool {
 	b := s.readInto()
+	read := sysRead
+	if s.streak >= busyStreak {
+		read = announcedRead
+	}
 	for {
-		n, err := sysRead(fd, b)
+		n, err := read(fd, b)
 		switch {
 		case n > 0:
 			s.nread = n
+			s.streak++
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
+			s.streak = 0
 			s.wouldWait()
 			return false
 		case err != nil:
@@ -69,6 +76,14 @@ func (s *socket) rawRead(fd uintptr) bool {
 		return true
 	}
 }
+
+// busyStreak is the number of reads without a wait in between from which on a reader announces them
+// to the scheduler. A process in which all goroutines are busy and none makes an announced call is
+// not looked at by the runtime's monitor, and then nobody serves the other connections.
+const busyStreak = 4
+
+// announcedRead is sysRead as the standard library does it.
+func announcedRead(fd uintptr, b []byte) (int, error) { return syscall.Read(int(fd), b) }
 
 // tryWrite writes as much of b as the socket takes at once. It returns len(b) or fewer without an
 // error if the socket is full, and 0 for a stream that can only block.

@@ -28,7 +28,7 @@ func (c *conn) traceOp(direction string, op *wire.Op) {
 	arg := op.Arg
 	if op.Verb == wire.Connect {
 		// Secrets must not reach a log, and what cannot be read may be one.
-		var o wire.ConnectOptions
+		o := wire.DefaultConnect
 		arg = []byte("[REDACTED]")
 		if o.Merge(op.Arg) == nil {
 			if text, err := json.Marshal(o.Redacted()); err == nil {
