@@ -81,7 +81,9 @@ type cache struct {
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
 
-	left uint64 // how many clients had left when worn looked at the receivers
+	left     uint64 // how many clients had left when worn looked at the receivers
+	newSets  int    // sets made since the cache was empty
+	liveSets int    // groups of the entries, each of which may have a set
 
 	seed   maphash.Seed
 	seen   []uint32 // hashes of subjects that were not admitted
@@ -141,6 +143,7 @@ func (c *cache) miss(subject []byte) *entry {
 		c.entries = make(map[string]*entry)
 	}
 	c.entries[e.subject] = e
+	c.liveSets += len(e.groups)
 	c.grow(entryBytes + int64(len(subject)))
 	c.last = e
 	return e
@@ -284,6 +287,7 @@ func (c *cache) intern(subs []*subscription) *receiverSet {
 		c.sets = make(map[uint64][]*receiverSet)
 	}
 	c.sets[hash] = append(c.sets[hash], set)
+	c.newSets++
 	c.grow(entryBytes + 8*int64(len(receivers)))
 	return set
 }
@@ -323,7 +327,7 @@ func (c *cache) flushed() {
 // it would keep in memory, or about sets of receivers that have changed.
 func (c *cache) worn() bool {
 	const some = 256
-	if len(c.sets) > 2*len(c.entries)+some {
+	if c.newSets > 2*c.liveSets+some {
 		return true
 	}
 	left := c.self.node.clients.left.Load()
@@ -343,7 +347,7 @@ func (c *cache) worn() bool {
 // forget empties the cache. It must not be called within a batch.
 func (c *cache) forget() {
 	c.total.Add(-c.bytes)
-	c.bytes = 0
+	c.bytes, c.newSets, c.liveSets = 0, 0, 0
 	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
 	c.seen, c.missed = nil, 0
 	c.once = entry{}

@@ -102,6 +102,7 @@ func TestValidate(t *testing.T) {
 		{Options{MaxSubscriptionTokens: 256}, "max_subscription_tokens"},
 		{Options{MaxControlLine: -1}, "max_control_line"},
 		{Options{ClientAdvertise: "host:port"}, "client_advertise"},
+		{Options{ClientAdvertise: ":0"}, "client_advertise"},
 		{Options{ClientAdvertise: "host"}, ""},
 		{Options{ClientAdvertise: "[::1]:4222"}, ""},
 	}

@@ -178,6 +178,9 @@ func (o Options) advertised() (host string, port int, err error) {
 	if err != nil {
 		return "", 0, err
 	}
+	if host == "" {
+		return "", 0, errors.New("the host is missing")
+	}
 	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
 		return "", 0, fmt.Errorf("%q is not a port", text)
 	}

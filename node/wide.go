@@ -20,7 +20,6 @@ type wideFlush struct {
 // start waits for the last flush and makes ready for the next.
 func (f *wideFlush) start() {
 	f.wg.Wait()
-	clear(f.conns)
 	f.conns = f.conns[:0]
 }
 
@@ -47,6 +46,7 @@ func (f *wideFlush) run(n *Node) {
 				c.out.mu.Lock()
 				c.combine()
 			}
+			clear(part) // a reader may keep its memory for long, but not the connections
 		})
 	}
 }
