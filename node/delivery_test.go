@@ -226,6 +226,37 @@ func TestQueueMembersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestMemberThatIsRefused publishes to a queue group of which a member breaks the protocol. From the
+// moment it is sent the error, nothing may be given to it.
+func TestMemberThatIsRefused(t *testing.T) {
+	const messages = 2000
+	n := startNode(t, Options{})
+	steady := dial(t, n, quiet+"SUB work q 1\r\n")
+	steady.sync()
+	bad := dial(t, n, quiet+"SUB work q 1\r\n")
+	bad.sync()
+	bad.send("nonsense\r\n")
+	got := make(chan int)
+	go func() {
+		data, _ := io.ReadAll(bad.r)
+		got <- strings.Count(string(data), "MSG ")
+	}()
+	p := dial(t, n, quiet)
+	for range messages {
+		p.send("PUB work 1\r\nx\r\n")
+		p.sync()
+	}
+	steady.send("PING\r\n")
+	total := <-got
+	for line := steady.line(); line != "PONG"; line = steady.line() {
+		total++
+		steady.line()
+	}
+	if total != messages {
+		t.Errorf("the group received %d messages, want %d", total, messages)
+	}
+}
+
 // TestOneMessageToManySubscriptions delivers a message so often to one connection that it must be
 // flushed in parts.
 func TestOneMessageToManySubscriptions(t *testing.T) {

@@ -153,3 +153,25 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 		<-ended
 	}
 }
+
+// TestDroppingSparesProtocolLines crowds a connection for which messages are dropped, and wants
+// its PING answered all the same.
+func TestDroppingSparesProtocolLines(t *testing.T) {
+	n := startNode(t, Options{MaxPending: 2 << 20, NoFastProducerStall: true})
+	slow := dial(t, n, quiet+"SUB s 1\r\nSUB own 2\r\n")
+	slow.sync()
+	p := dial(t, n, quiet)
+	before := uint64(0)
+	publishUntil(t, p, "s", 64<<10, func() bool {
+		dropped := n.Stats().OutMsgs == before // the last one was not accepted
+		before = n.Stats().OutMsgs
+		return before > 0 && dropped
+	})
+	slow.send("PUB own 1\r\n!\r\nPING\r\n")
+	for line := ""; line != "PONG"; {
+		line = slow.line()
+	}
+	if got := n.Stats().SlowConsumers; got != 0 {
+		t.Errorf("%d slow consumers were cut", got)
+	}
+}
