@@ -26,8 +26,12 @@ func (n *Node) dialAll(ctx context.Context) {
 		}
 		now := time.Now()
 		list, next := n.targets.due(now)
-		for _, a := range list {
+		more, nextPooled := n.routes.due(now)
+		for _, a := range append(list, more...) {
 			n.wg.Go(func() { n.dial(ctx, a) })
+		}
+		if next.IsZero() || !nextPooled.IsZero() && nextPooled.Before(next) {
+			next = nextPooled
 		}
 		if !next.IsZero() {
 			timer.Reset(next.Sub(now))
@@ -52,7 +56,12 @@ func (n *Node) dial(ctx context.Context, a attempt) {
 		nc, err = d.DialContext(ctx, "tcp", addr)
 	}
 	if err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case a.pooled:
+			n.routes.poolDialed(a.id, a.poolIndex, false)
+			n.wakeDialer()
+		default:
 			n.attemptFailed(a.of, err)
 		}
 		return
@@ -120,26 +129,27 @@ func (n *Node) attemptEnded(r *route) {
 	e := r.ending.Load()
 	switch {
 	case e.reason == reasonSelfRoute:
-		n.targets.isSelf(r.attempt, r.sole, time.Now())
+		n.targets.isSelf(r.attempt.of, r.sole, time.Now())
 		n.readiness.check()
 	case e.reason == reasonDuplicateRoute:
 	case e.reason == reasonServerShutdown:
 	case e.reason == reasonClientClosed && e.err == nil && r.remote.Load() != nil:
-		n.attemptFailed(r.attempt, errNotChosen)
+		n.attemptFailed(r.attempt.of, errNotChosen)
 	default:
 		err := errors.New(string(e.reason))
 		if e.err != nil {
 			err = fmt.Errorf("%s: %w", e.reason, e.err)
 		}
-		n.attemptFailed(r.attempt, err)
+		n.attemptFailed(r.attempt.of, err)
 	}
 }
 
 // attemptFailed notes that a peer could not be reached, and logs it less and less often.
 func (n *Node) attemptFailed(t *target, err error) {
-	attempts := n.targets.failed(t, time.Now())
+	passedOver := errors.Is(err, errNotChosen)
+	attempts := n.targets.failed(t, passedOver, time.Now())
 	level := slog.LevelError
-	if errors.Is(err, errNotChosen) {
+	if passedOver {
 		level = slog.LevelDebug
 	}
 	if attempts > 0 && attempts&(attempts-1) == 0 || attempts%1000 == 999 {

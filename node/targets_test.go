@@ -46,7 +46,7 @@ func TestTargetsRetryForEver(t *testing.T) {
 		if again := dueNow(ts, now); len(again) != 0 {
 			t.Fatal("dialled twice at once")
 		}
-		if n := ts.failed(p, now); n != attempt {
+		if n := ts.failed(p, false, now); n != attempt {
 			t.Fatalf("%d attempts counted, want %d", n, attempt)
 		}
 		_, next := ts.due(now)
@@ -109,7 +109,7 @@ func TestTargetsForgetWhoLeaves(t *testing.T) {
 			for range tt.fails {
 				now = now.Add(maxLearnedBackoff * 2)
 				for _, p := range dueNow(ts, now) {
-					ts.failed(p, now)
+					ts.failed(p, false, now)
 				}
 			}
 			now = now.Add(tt.after)
@@ -128,7 +128,7 @@ func TestTargetsNewServerAtAnAddress(t *testing.T) {
 	for range 10 {
 		now = now.Add(maxLearnedBackoff * 2)
 		for _, p := range dueNow(ts, now) {
-			ts.failed(p, now)
+			ts.failed(p, false, now)
 		}
 	}
 	before := *woken
@@ -151,7 +151,7 @@ func TestTargetsSettle(t *testing.T) {
 	ts.configure(mustURL(t, "nats://b:1"))
 	ts.configure(mustURL(t, "nats://c:1"))
 	due := dueNow(ts, now)
-	ts.failed(due["a:1"], now)
+	ts.failed(due["a:1"], false, now)
 	ts.isSelf(due["b:1"], true, now)
 	if ts.settled() {
 		t.Error("settled before c:1 was tried")
