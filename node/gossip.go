@@ -1,7 +1,6 @@
 package node
 
 import (
-	"log/slog"
 	"net"
 	"net/url"
 	"runtime"
@@ -90,7 +89,6 @@ func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
 
 // registered spreads the news of a new route.
 func (n *Node) registered(r *route) {
-	r.log(slog.LevelInfo, "Route registered")
 	n.targets.connected(r.peer().ID)
 	news := *r.peer()
 	news.IP = r.url()

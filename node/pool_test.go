@@ -83,7 +83,7 @@ func TestPooledAndCompressed(t *testing.T) {
 			}
 		}
 	}
-	big := strings.Repeat("0123456789", 50_000)
+	big := strings.Repeat("0123456789", 5_000)
 	var subs []*peer
 	for _, n := range nodes {
 		s := dial(t, n, quiet+"SUB all 1\r\n")
