@@ -2,7 +2,6 @@ package node
 
 import (
 	"hash/maphash"
-	"slices"
 	"sync/atomic"
 
 	"shoal/subjects"
@@ -14,9 +13,12 @@ const (
 	maxNodeCache   = 512 << 20
 )
 
+// Rough sizes of what a cache remembers, without the slices in it.
 const (
-	entryBytes    = 256 // rough size of an entry with one group
-	receiverBytes = 320 // rough size of a receiver
+	entryBytes    = 128
+	groupBytes    = 192
+	setBytes      = 192
+	receiverBytes = 320
 )
 
 // Sizes of the table of subjects seen once. It is small for a client that publishes to a few
@@ -27,6 +29,9 @@ const (
 	maxSeen = 1024
 )
 
+// few is the number of subscriptions whose groups are found without a map.
+const few = 8
+
 // entry says who receives the messages to one subject.
 type entry struct {
 	subject string
@@ -35,36 +40,7 @@ type entry struct {
 	queues  [][]*group // the members of each queue group, of which one receives
 	// reserved says that clients may not publish to the subject.
 	reserved bool
-}
-
-// group is the subscriptions that receive a message in the same bytes.
-type group struct {
-	set  *receiverSet
-	subs []*subscription
-	// prefix is "HMSG subject sid "; a message without headers has it without the H.
-	prefix []byte
-	// noHeaders says that the receivers understand no headers.
-	noHeaders bool
-	// limited says that there is one subscription, which ends after a number of messages.
-	limited bool
-	// rendered is the number of messages that are not yet counted at the subscriptions.
-	rendered int64
-	one      [1]*subscription // memory for subs
-}
-
-// count adds the messages of the batch to the subscriptions, and appends those that thereby had
-// their fill to ended.
-func (g *group) count(ended []*subscription) []*subscription {
-	if !g.limited {
-		for _, s := range g.subs {
-			n := s.delivered.Add(g.rendered)
-			if limit := s.limit.Load(); limit > 0 && n >= limit {
-				ended = append(ended, s)
-			}
-		}
-	}
-	g.rendered = 0
-	return ended
+	bytes    int64 // as it was counted, see size
 }
 
 // cache remembers for one reader who receives what. A subject is admitted when it is seen for the
@@ -88,7 +64,7 @@ type cache struct {
 	seed   maphash.Seed
 	seen   []uint32 // hashes of subjects that were not admitted
 	missed int      // how many were looked up since seen has this size
-	token  uint64   // see intern
+	round  uint64   // number of calls of resolve
 
 	// once is the entry of a subject that is not admitted. Its memory is used again after the
 	// batch, or for the next such entry if there was nobody to receive it.
@@ -96,14 +72,10 @@ type cache struct {
 	slab     []group
 	slabUsed int
 	prefixes []byte
+	spare    []*receiverSet // memory for sets that are being formed
 
 	result subjects.Result[*subscription]
-	bySID  map[sidKey]*group
-}
-
-type sidKey struct {
-	sid       string
-	noHeaders bool
+	byKey  map[groupKey]*group
 }
 
 func (c *cache) init(self *conn, b *batch) {
@@ -144,7 +116,6 @@ func (c *cache) miss(subject []byte) *entry {
 	}
 	c.entries[e.subject] = e
 	c.liveSets += len(e.groups)
-	c.grow(entryBytes + int64(len(subject)))
 	c.last = e
 	return e
 }
@@ -171,32 +142,36 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	if admitted {
 		e.groups, e.queues = nil, nil
 	}
+	c.round++
 	plain := c.result.Plain
-	if len(plain) > 8 {
-		clear(c.bySID)
+	if len(plain) > few {
+		clear(c.byKey)
 	}
 	for _, s := range plain {
 		if c.excluded(s) {
 			continue
 		}
-		noHeaders, limited := !s.conn.headers.Load(), s.limit.Load() > 0
+		r := c.receiver(s.conn)
+		key, limited := c.keyOf(r, s), s.limit.Load() > 0
 		if !limited {
-			if g := c.find(e, s.sid, noHeaders, len(plain)); g != nil {
-				g.subs = append(g.subs, s)
+			if g := c.find(e, key, len(plain)); g != nil {
+				c.join(g, r, s)
 				continue
 			}
 		}
-		g := c.newGroup(subject, s, noHeaders, limited, admitted)
+		g := c.newGroup(subject, r, s, key, limited, admitted)
 		e.groups = append(e.groups, g)
-		if len(plain) > 8 && !limited {
-			if c.bySID == nil {
-				c.bySID = make(map[sidKey]*group)
+		if len(plain) > few && !limited {
+			if c.byKey == nil {
+				c.byKey = make(map[groupKey]*group)
 			}
-			c.bySID[sidKey{s.sid, noHeaders}] = g
+			c.byKey[key] = g
 		}
 	}
 	for _, g := range e.groups {
-		g.set = c.intern(g.subs)
+		if len(g.subs) > 1 {
+			c.complete(g)
+		}
 	}
 	for i := range c.result.Queues {
 		var members []*group
@@ -204,33 +179,49 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 			if c.excluded(s) {
 				continue
 			}
-			g := c.newGroup(subject, s, !s.conn.headers.Load(), s.limit.Load() > 0, admitted)
-			g.set = c.intern(g.subs)
-			members = append(members, g)
+			r := c.receiver(s.conn)
+			members = append(members, c.newGroup(subject, r, s, c.keyOf(r, s), s.limit.Load() > 0, admitted))
 		}
 		if len(members) > 0 {
 			e.queues = append(e.queues, members)
 		}
 	}
+	if admitted {
+		before := e.bytes
+		e.bytes = e.size()
+		c.grow(e.bytes - before)
+	}
+}
+
+// size estimates the memory that the entry takes.
+func (e *entry) size() int64 {
+	size := entryBytes + len(e.subject)
+	for _, g := range e.groups {
+		size += groupBytes + len(g.prefix) + 8*len(g.subs) + len(g.sids)
+	}
+	for _, members := range e.queues {
+		size += len(members) * (groupBytes + len(members[0].prefix))
+	}
+	return int64(size)
 }
 
 // excluded reports whether s does not receive what the reader's own client publishes.
 func (c *cache) excluded(s *subscription) bool { return s.conn == c.self && c.self.noEcho }
 
-// find returns the group of e for that sid, if there is one. n is the number of subscriptions.
-func (c *cache) find(e *entry, sid string, noHeaders bool, n int) *group {
-	if n > 8 {
-		return c.bySID[sidKey{sid, noHeaders}]
+// find returns the group of e with that key, if there is one. n is the number of subscriptions.
+func (c *cache) find(e *entry, key groupKey, n int) *group {
+	if n > few {
+		return c.byKey[key]
 	}
 	for _, g := range e.groups {
-		if !g.limited && g.subs[0].sid == sid && g.noHeaders == noHeaders {
+		if !g.limited && g.groupKey == key {
 			return g
 		}
 	}
 	return nil
 }
 
-func (c *cache) newGroup(subject []byte, s *subscription, noHeaders, limited, admitted bool) *group {
+func (c *cache) newGroup(subject []byte, r *receiver, s *subscription, key groupKey, limited, admitted bool) *group {
 	var g *group
 	size := len("HMSG ") + len(subject) + len(" ") + len(s.sid) + len(" ")
 	if admitted {
@@ -254,42 +245,11 @@ func (c *cache) newGroup(subject []byte, s *subscription, noHeaders, limited, ad
 	g.prefix = append(g.prefix, ' ')
 	g.prefix = append(g.prefix, s.sid...)
 	g.prefix = append(g.prefix, ' ')
-	g.noHeaders, g.limited = noHeaders, limited
+	g.groupKey, g.limited = key, limited
+	g.set = &r.alone
 	g.one[0] = s
 	g.subs = g.one[:]
 	return g
-}
-
-// intern returns the one set of the connections of subs, so that subjects with the same receivers
-// share a stream.
-func (c *cache) intern(subs []*subscription) *receiverSet {
-	if len(subs) == 1 {
-		return &c.receiver(subs[0].conn).alone
-	}
-	c.token++
-	receivers := make([]*receiver, len(subs))
-	var hash uint64
-	for i, s := range subs {
-		r := c.receiver(s.conn)
-		r.token = c.token
-		receivers[i] = r
-		hash += maphash.Comparable(c.seed, r.conn.id)
-	}
-	same := func(set *receiverSet) bool {
-		return len(set.receivers) == len(receivers) && !slices.ContainsFunc(set.receivers,
-			func(r *receiver) bool { return r.token != c.token })
-	}
-	if i := slices.IndexFunc(c.sets[hash], same); i >= 0 {
-		return c.sets[hash][i]
-	}
-	set := &receiverSet{receivers: receivers}
-	if c.sets == nil {
-		c.sets = make(map[uint64][]*receiverSet)
-	}
-	c.sets[hash] = append(c.sets[hash], set)
-	c.newSets++
-	c.grow(entryBytes + 8*int64(len(receivers)))
-	return set
 }
 
 func (c *cache) receiver(of *conn) *receiver {
@@ -350,6 +310,6 @@ func (c *cache) forget() {
 	c.bytes, c.newSets, c.liveSets = 0, 0, 0
 	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
 	c.seen, c.missed = nil, 0
-	c.once = entry{}
+	c.once, c.spare = entry{}, nil
 	c.result = subjects.Result[*subscription]{}
 }

@@ -214,12 +214,13 @@ func (o *outbound) gather(budget *pendingBudget, b []byte) bool {
 }
 
 // keep copies s so that what follows the first bytes outlives the batch. A large copy, or one that
-// many need, is made once for all connections.
+// many need, is made once for all connections that get the same bytes.
 func (c *conn) keep(s *stream, from int, many bool) piece {
-	if len(s.buf) <= smallWrite && !many {
+	if len(s.buf) <= smallWrite && !many || s.holed() {
 		// The chunk is this connection's own, so later bytes may be gathered behind these.
-		k := c.newChunk(len(s.buf))
-		return piece{k.buf.data[from:copy(k.buf.data, s.buf)], k}
+		rest := s.buf[from:]
+		k := c.newChunk(len(rest))
+		return piece{k.buf.data[:copy(k.buf.data, rest)], k}
 	}
 	if s.kept == nil {
 		s.kept = c.newChunk(len(s.buf))
