@@ -92,19 +92,9 @@ func (k *chunk) release() {
 func (c *conn) send(s *stream) (waiting int) {
 	o := &c.out
 	b := s.buf
-	if len(b) == 0 {
+	if !c.accept(s) {
 		return 0
 	}
-	if c.node.trace {
-		c.traceOut(b)
-	}
-	o.mu.Lock()
-	if o.closed || c.drops(s) {
-		o.mu.Unlock()
-		return 0
-	}
-	o.msgs += s.msgs
-	o.bytes += s.bytes
 	if o.writing {
 		return c.enqueue(s, false)
 	}
@@ -135,22 +125,31 @@ func (c *conn) send(s *stream) (waiting int) {
 // has to write the queue, by combine.
 func (c *conn) offer(s *stream) (waiting int, mine bool) {
 	o := &c.out
-	if len(s.buf) == 0 {
+	if !c.accept(s) {
 		return 0, false
+	}
+	mine = !o.writing
+	o.writing = true
+	return c.enqueue(s, true), mine
+}
+
+// accept counts s as sent and takes the lock, unless there is nothing to send or it is refused.
+func (c *conn) accept(s *stream) bool {
+	if len(s.buf) == 0 {
+		return false
 	}
 	if c.node.trace {
 		c.traceOut(s.buf)
 	}
+	o := &c.out
 	o.mu.Lock()
 	if o.closed || c.drops(s) {
 		o.mu.Unlock()
-		return 0, false
+		return false
 	}
 	o.msgs += s.msgs
 	o.bytes += s.bytes
-	mine = !o.writing
-	o.writing = true
-	return c.enqueue(s, true), mine
+	return true
 }
 
 // sendLine is send for a few bytes that belong to no message.
