@@ -218,9 +218,12 @@ func (p *player) equal(expected, got []string) bool {
 }
 
 // sync exchanges PING and PONG, before which nothing but a new INFO may arrive unless the script
-// says so.
+// says so. A connection that has ended must have been expected to.
 func (p *player) sync(c *conn) error {
 	if !c.alive() {
+		if !c.closed && len(c.fresh()) > 0 && !p.script.options["free"] {
+			return p.mismatch(0, c, "nothing more")
+		}
 		return nil
 	}
 	c.send([]byte("PING\r\n"), Whole)

@@ -114,6 +114,7 @@ func TestPlayNotices(t *testing.T) {
 		"one too many": {"PING": "PONG\r\n", "SUB a 1": "+OK\r\n"},
 		"one too few":  {},
 		"a message":    {"PING": "PONG\r\n", "SUB a 1": "MSG a 1 0\r\n\r\n"},
+		"end":          {"PING": "PONG\r\n", "SUB a 1": ended},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
