@@ -42,7 +42,7 @@ func TestMesh(t *testing.T) {
 		}
 		t.Run(test.kinds, func(t *testing.T) {
 			t.Parallel()
-			m := startMesh(t, mesh.Options{Kinds: test.kinds, Topology: test.topology, Name: "C"})
+			m := startMesh(t, mesh.Options{Kinds: test.kinds, Topology: test.topology})
 			t.Run("before", func(t *testing.T) { meshProgram(t, m) })
 			victim := m.Nodes[test.victim]
 			must(t, victim.Kill())
@@ -72,7 +72,7 @@ func TestMeshGrowsFromStranger(t *testing.T) {
 		t.Run(fmt.Sprintf("%s by %d", test.kinds, test.seed), func(t *testing.T) {
 			t.Parallel()
 			last := len(test.kinds) - 1
-			m := newMesh(t, mesh.Options{Kinds: test.kinds, Name: "C", Topology: func(i, nodes int) []int {
+			m := newMesh(t, mesh.Options{Kinds: test.kinds, Topology: func(i, nodes int) []int {
 				if i == last {
 					return []int{test.seed}
 				}

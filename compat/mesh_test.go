@@ -157,13 +157,16 @@ func (c *tally) add(m *nats.Msg) {
 }
 
 // await waits until as many messages have come as there are, or no more come.
-func (c *tally) await() {
+func (c *tally) await() { c.awaitCount(len(c.counts)) }
+
+// awaitCount waits until that many messages have come, or no more come.
+func (c *tally) awaitCount(count int) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	last, since := int64(-1), time.Now()
 	for range tick.C {
 		switch now := c.total.Load(); {
-		case now >= int64(len(c.counts)):
+		case now >= int64(count):
 			return
 		case now != last:
 			last, since = now, time.Now()

@@ -74,9 +74,17 @@ func Start(kind Kind, settings Settings) (*Server, error) {
 	return s, nil
 }
 
-// Launch runs a server with a command line that is given as it is, and does not wait for it. The
-// flags should be such that both kinds of servers know them; config goes to a config file if the
-// kind is [Oracle].
+// LaunchPlain runs a server with a command line that is given as it is, and does not wait for it.
+func LaunchPlain(kind Kind, arguments ...string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "compat-"+kind.Name+"-")
+	if err != nil {
+		return nil, err
+	}
+	return launch(kind, dir, arguments)
+}
+
+// Launch runs a server with flags that both kinds of servers should know, and does not wait for it.
+// If the kind is [Oracle], config goes to a config file.
 func Launch(kind Kind, config string, arguments ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "compat-"+kind.Name+"-")
 	if err != nil {

@@ -4,6 +4,7 @@ package mesh
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -51,8 +52,10 @@ type Options struct {
 	Shoal broker.Kind
 	// Topology is who knows whom, Everybody by default.
 	Topology Topology
-	// Name is the cluster's name. Without one, servers have to agree on one.
+	// Name is the cluster's name, by default one that no other mesh has.
 	Name string
+	// Unnamed leaves it to the servers to agree on a name.
+	Unnamed bool
 	// User and Password are what a route must give, if anything.
 	User, Password string
 	// Flags are more flags for all nodes.
@@ -75,13 +78,17 @@ func New(options Options) (*Mesh, error) {
 	if options.Topology == nil {
 		options.Topology = Everybody
 	}
+	if options.Name == "" && !options.Unnamed {
+		// Servers of other tests that happen to find this mesh must not join it.
+		options.Name = fmt.Sprintf("C%08x", rand.Uint32())
+	}
 	m := &Mesh{options: options}
 	for i, letter := range options.Kinds {
 		kind, err := m.Kind(letter)
 		if err != nil {
 			return nil, err
 		}
-		n := &Node{Kind: kind, Name: fmt.Sprintf("node%d", i), mesh: m}
+		n := &Node{Kind: kind, Name: fmt.Sprintf("node%d", i), Cluster: options.Name, mesh: m}
 		for _, port := range []*string{&n.port, &n.clusterPort} {
 			if *port, err = broker.FreePort(); err != nil {
 				return nil, err

@@ -24,6 +24,8 @@ type Node struct {
 	Kind broker.Kind
 	// Name is the server's name.
 	Name string
+	// Cluster is the name that the server is told its cluster has, if any.
+	Cluster string
 	// Routes are the URLs in its --routes.
 	Routes []string
 
@@ -55,8 +57,8 @@ func (n *Node) Launch() error {
 		"-a", "127.0.0.1", "-p", n.port, "-m", "-1", "-n", n.Name, "-D",
 		"-cluster", n.clusterURL(o.User, o.Password),
 	}
-	if o.Name != "" {
-		flags = append(flags, "-cluster_name", o.Name)
+	if n.Cluster != "" {
+		flags = append(flags, "-cluster_name", n.Cluster)
 	}
 	if len(n.Routes) > 0 {
 		flags = append(flags, "-routes", strings.Join(n.Routes, ","))
