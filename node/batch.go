@@ -55,6 +55,7 @@ type batch struct {
 	crowded  *conn           // the receiver with the most bytes waiting
 	waiting  int             // those bytes
 	gaveUp   bool            // the reader's own client has given up subscriptions
+	changed  bool            // the interest that peers have to know has changed
 	spare    []*stream
 	isWide   bool // sendTo leaves the writing to wide
 	wide     wideFlush
@@ -159,7 +160,7 @@ func (b *batch) reply(line []byte) {
 
 // flush sends what was rendered and ends the batch.
 func (b *batch) flush() {
-	if len(b.sets) == 0 && !b.gaveUp {
+	if len(b.sets) == 0 && !b.gaveUp && !b.changed {
 		return
 	}
 	b.send()
@@ -198,9 +199,14 @@ func (b *batch) flushPart() {
 	b.empty()
 }
 
-// send sends what was rendered for others.
+// send sends what was rendered for others. Peers are told of new interest first: the messages may
+// ask for replies to it.
 func (b *batch) send() {
 	b.settle()
+	if b.changed {
+		b.changed = false
+		b.self.conn.node.interest.announce(b.pool)
+	}
 	receivers := 0
 	for _, set := range b.sets {
 		receivers += len(set.receivers)
@@ -270,6 +276,7 @@ func (b *batch) settle() {
 	b.groups = b.groups[:0]
 	for i, s := range b.ended {
 		s.conn.endSubscription(s)
+		b.changed = true
 		b.ended[i] = nil
 	}
 	b.ended = b.ended[:0]

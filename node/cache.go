@@ -32,7 +32,10 @@ type entry struct {
 	subject string
 	stamp   subjects.Stamp
 	groups  []*group
-	queues  [][]*group // the members of each queue group, of which one receives
+	queues  []queueGroup // of each, one member receives
+	// peers are those who have interest, if queue groups have members at some of them: what a peer
+	// is sent then depends on which members are chosen. Otherwise they are among the groups.
+	peers []*group
 	// reserved says that clients may not publish to the subject.
 	reserved bool
 }
@@ -41,8 +44,10 @@ type entry struct {
 type group struct {
 	set  *receiverSet
 	subs []*subscription
-	// prefix is "HMSG subject sid "; a message without headers has it without the H.
+	// prefix is "HMSG subject sid ", or "HMSG account subject " if the receivers are peers.
 	prefix []byte
+	// bare precedes a message without headers: it has MSG or RMSG instead.
+	bare []byte
 	// noHeaders says that the receivers understand no headers.
 	noHeaders bool
 	// limited says that there is one subscription, which ends after a number of messages.
@@ -50,6 +55,10 @@ type group struct {
 	// rendered is the number of messages that are not yet counted at the subscriptions.
 	rendered int64
 	one      [1]*subscription // memory for subs
+
+	peer  *group   // by which a member of a queue group is reached, if that is at a peer
+	plain bool     // the peer has interest outside of queue groups
+	named []string // the queue groups whose member is chosen at the peer, for the current message
 }
 
 // count adds the messages of the batch to the subscriptions, and appends those that thereby had
@@ -99,6 +108,7 @@ type cache struct {
 
 	result subjects.Result[*subscription]
 	bySID  map[sidKey]*group
+	remote []*subscription // of peers, while an entry is filled
 }
 
 type sidKey struct {
@@ -167,16 +177,21 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	e.stamp = c.index.Stamp(subject)
 	e.reserved = reservedSubject(subject)
 	c.index.Match(subject, &c.result)
-	e.groups, e.queues = e.groups[:0], e.queues[:0]
+	e.groups, e.queues, e.peers = e.groups[:0], e.queues[:0], e.peers[:0]
 	if admitted {
-		e.groups, e.queues = nil, nil
+		e.groups, e.queues, e.peers = nil, nil, nil
 	}
+	c.remote = c.remote[:0]
 	plain := c.result.Plain
 	if len(plain) > 8 {
 		clear(c.bySID)
 	}
 	for _, s := range plain {
 		if c.excluded(s) {
+			continue
+		}
+		if s.conn.isRoute {
+			c.remote = append(c.remote, s)
 			continue
 		}
 		noHeaders, limited := !s.conn.headers.Load(), s.limit.Load() > 0
@@ -186,7 +201,7 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 				continue
 			}
 		}
-		g := c.newGroup(subject, s, noHeaders, limited, admitted)
+		g := c.clientGroup(subject, s, noHeaders, limited, admitted)
 		e.groups = append(e.groups, g)
 		if len(plain) > 8 && !limited {
 			if c.bySID == nil {
@@ -199,23 +214,16 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 		g.set = c.intern(g.subs)
 	}
 	for i := range c.result.Queues {
-		var members []*group
-		for _, s := range c.result.Queues[i].Members {
-			if c.excluded(s) {
-				continue
-			}
-			g := c.newGroup(subject, s, !s.conn.headers.Load(), s.limit.Load() > 0, admitted)
-			g.set = c.intern(g.subs)
-			members = append(members, g)
-		}
-		if len(members) > 0 {
-			e.queues = append(e.queues, members)
-		}
+		c.resolveQueue(e, subject, &c.result.Queues[i], admitted)
 	}
+	c.resolvePeers(e, subject, admitted)
 }
 
-// excluded reports whether s does not receive what the reader's own client publishes.
-func (c *cache) excluded(s *subscription) bool { return s.conn == c.self && c.self.noEcho }
+// excluded reports whether s does not receive what comes from the reader's own connection. A message
+// travels from one server to another but once, so what comes from a peer goes to clients only.
+func (c *cache) excluded(s *subscription) bool {
+	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute
+}
 
 // find returns the group of e for that sid, if there is one. n is the number of subscriptions.
 func (c *cache) find(e *entry, sid string, noHeaders bool, n int) *group {
@@ -230,9 +238,23 @@ func (c *cache) find(e *entry, sid string, noHeaders bool, n int) *group {
 	return nil
 }
 
-func (c *cache) newGroup(subject []byte, s *subscription, noHeaders, limited, admitted bool) *group {
+func (c *cache) clientGroup(subject []byte, s *subscription, noHeaders, limited, admitted bool) *group {
+	g := c.newGroup(len("HMSG ")+len(subject)+len(" ")+len(s.sid)+len(" "), admitted)
+	g.prefix = append(g.prefix, "HMSG "...)
+	g.prefix = append(g.prefix, subject...)
+	g.prefix = append(g.prefix, ' ')
+	g.prefix = append(g.prefix, s.sid...)
+	g.prefix = append(g.prefix, ' ')
+	g.bare = g.prefix[1:]
+	g.noHeaders, g.limited = noHeaders, limited
+	g.one[0] = s
+	g.subs = g.one[:]
+	return g
+}
+
+// newGroup returns a group with room for a prefix of that size.
+func (c *cache) newGroup(size int, admitted bool) *group {
 	var g *group
-	size := len("HMSG ") + len(subject) + len(" ") + len(s.sid) + len(" ")
 	if admitted {
 		g = &group{prefix: make([]byte, 0, size)}
 	} else {
@@ -249,14 +271,6 @@ func (c *cache) newGroup(subject []byte, s *subscription, noHeaders, limited, ad
 		c.prefixes = c.prefixes[:at+size]
 		*g = group{prefix: c.prefixes[at : at : at+size]}
 	}
-	g.prefix = append(g.prefix, "HMSG "...)
-	g.prefix = append(g.prefix, subject...)
-	g.prefix = append(g.prefix, ' ')
-	g.prefix = append(g.prefix, s.sid...)
-	g.prefix = append(g.prefix, ' ')
-	g.noHeaders, g.limited = noHeaders, limited
-	g.one[0] = s
-	g.subs = g.one[:]
 	return g
 }
 

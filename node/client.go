@@ -185,8 +185,7 @@ func (c *client) pinged(w *work) {
 	c.ponged = c.ponged || c.connected
 	if first && c.options.Protocol >= 1 {
 		w.batch.flush()
-		c.informed.Store(true)
-		w.batch.reply(c.node.clientInfo(c, true))
+		c.node.urls.introduce(c)
 	}
 }
 
@@ -219,6 +218,8 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 	}
 	c.subs.add(s)
 	c.node.index.Insert(s.subject, s.queue, s)
+	c.node.interest.add(s.subject, s.queue)
+	w.batch.changed = true
 	c.ok(w)
 }
 
@@ -229,6 +230,7 @@ func (c *client) unsubscribe(w *work, op *wire.Op) {
 		s.limit.Store(limit)
 		if limit == 0 || limit <= s.delivered.Load() {
 			c.endSubscription(s)
+			w.batch.changed = true
 		} else {
 			// Publishers that know the subscription as unlimited must look again.
 			c.node.index.Invalidate(s.subject)
