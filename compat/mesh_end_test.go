@@ -93,7 +93,7 @@ func TestMeshCrash(t *testing.T) {
 func awaitAddresses(t *testing.T, watchers []*mesh.Watcher, nodes []*mesh.Node) {
 	t.Helper()
 	for _, w := range watchers {
-		if err := w.Await(patience, mesh.Addresses(nodes)); err != nil {
+		if err := w.Await(meshPatience, mesh.Addresses(nodes)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,12 +180,12 @@ func TestMeshLameDuck(t *testing.T) {
 
 			must(t, victim.Signal(syscall.SIGUSR2))
 			for i, w := range watchers {
-				if err := w.Await(patience, mesh.Addresses(nodes)); err != nil {
+				if err := w.Await(meshPatience, mesh.Addresses(nodes)); err != nil {
 					t.Errorf("%s: %v", nodes[i], err)
 				}
 			}
 			eventually(t, "the client to be told", func() bool { info, _ := own.Last(); return info.LameDuck })
-			if err := own.Await(patience, mesh.Addresses(nodes)); err != nil {
+			if err := own.Await(meshPatience, mesh.Addresses(nodes)); err != nil {
 				t.Errorf("a client of the node that leaves: %v", err)
 			}
 			must(t, victim.Signal(syscall.SIGTERM))
@@ -209,9 +209,9 @@ func TestMeshLameDuck(t *testing.T) {
 			if failures > 0 && isShoal(victim) {
 				t.Errorf("%d of %d requests failed", failures, requests)
 			}
-			must(t, victim.End(patience))
+			must(t, victim.End(meshPatience))
 			eventually(t, "the end of the client", own.Ended)
-			if err := m.AwaitRoutes(patience); err != nil {
+			if err := m.AwaitRoutes(meshPatience); err != nil {
 				t.Error(err)
 			}
 			work.stop(t, m)

@@ -37,7 +37,7 @@ func TestMeshManySubscriptions(t *testing.T) {
 		quiet := subscriptionsAt(t, m.Nodes[1], m.Nodes[0]) - subscriptions/2
 		began = time.Now()
 		subscribeMany(subscriptions/2, subscriptions)
-		must(t, m.AwaitInterest(patience))
+		must(t, m.AwaitInterest(meshPatience))
 		t.Logf("%d more took %v", subscriptions/2, time.Since(began))
 		if got := subscriptionsAt(t, m.Nodes[1], m.Nodes[0]) - quiet; got < subscriptions-10 || got > subscriptions+10 {
 			t.Errorf("the peer knows of %d subscriptions, not %d", got, subscriptions)

@@ -117,7 +117,7 @@ func meshProgram(t *testing.T, m *mesh.Mesh) {
 // meshAddresses has clients learn the addresses of all nodes.
 func meshAddresses(t *testing.T, m *mesh.Mesh) {
 	for _, n := range m.Running() {
-		if err := watch(t, n).Await(patience, mesh.Addresses(m.Running())); err != nil {
+		if err := watch(t, n).Await(meshPatience, mesh.Addresses(m.Running())); err != nil {
 			t.Errorf("%s: %v", n, err)
 		}
 	}

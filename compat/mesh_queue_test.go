@@ -39,7 +39,7 @@ func TestMeshQueueRun(t *testing.T) {
 						return
 					}
 				}
-				if err := nc.FlushTimeout(patience); err != nil {
+				if err := nc.FlushTimeout(meshPatience); err != nil {
 					t.Error(err)
 				}
 			})
@@ -152,7 +152,7 @@ func visit(nc *nats.Conn, tasks *tally) error {
 	select {
 	case <-left:
 		return nil
-	case <-time.After(patience):
+	case <-time.After(meshPatience):
 		return errUnsettled
 	}
 }

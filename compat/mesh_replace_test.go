@@ -200,12 +200,12 @@ func publishFirst(t *testing.T, n *mesh.Node, i int) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(meshPatience)
 	for {
 		nc, err := n.Connect(nats.NoReconnect())
 		if err == nil {
 			must(t, nc.Publish("first", number(i)))
-			must(t, nc.FlushTimeout(patience))
+			must(t, nc.FlushTimeout(meshPatience))
 			nc.Close()
 			return
 		}

@@ -34,7 +34,7 @@ func TestMeshSimultaneousDial(t *testing.T) {
 					if a, b := len(settled["node0"]), len(settled["node1"]); a != b {
 						t.Errorf("one side has %d connections and the other %d", a, b)
 					}
-					if err := m.AwaitInterest(patience); err != nil {
+					if err := m.AwaitInterest(meshPatience); err != nil {
 						t.Error(err)
 					}
 				})
@@ -83,15 +83,15 @@ func TestMeshLarge(t *testing.T) {
 		began := time.Now()
 		must(t, m.Start())
 		ready := time.Since(began)
-		if err := m.AwaitRoutes(patience); err != nil {
+		if err := m.AwaitRoutes(meshPatience); err != nil {
 			t.Fatal(err)
 		}
 		meshed := time.Since(began)
-		must(t, m.AwaitInterest(patience))
+		must(t, m.AwaitInterest(meshPatience))
 		t.Logf("all accepted clients after %v, the mesh was complete after %v, and all interest known after %v",
 			ready, meshed, time.Since(began))
 		for _, n := range m.Nodes {
-			if err := watch(t, n).Await(patience, mesh.Addresses(m.Nodes)); err != nil {
+			if err := watch(t, n).Await(meshPatience, mesh.Addresses(m.Nodes)); err != nil {
 				t.Errorf("%s: %v", n, err)
 			}
 			v, err := n.Varz()

@@ -17,6 +17,10 @@ import (
 
 var onlyKinds = flag.String("kinds", "", "test only meshes of these kinds of nodes, such as nns for two of nats-server and one of shoal")
 
+// meshPatience is how long to wait for what nodes do among themselves, which normally takes less
+// than a second, or two if nats-server has to dial again.
+const meshPatience = 30 * time.Second
+
 // forKinds runs a test with meshes of several kinds, at the same time.
 func forKinds(t *testing.T, all []string, test func(t *testing.T, kinds string)) {
 	for _, kinds := range all {
@@ -59,7 +63,7 @@ func startMesh(t *testing.T, options mesh.Options) *mesh.Mesh {
 // awaitMesh waits until a mesh is complete.
 func awaitMesh(t *testing.T, m *mesh.Mesh) {
 	t.Helper()
-	if err := m.Await(patience); err != nil {
+	if err := m.Await(meshPatience); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -107,7 +111,7 @@ func connectNodes(t *testing.T, nodes []*mesh.Node) []*nats.Conn {
 func flushAll(t *testing.T, clients ...*nats.Conn) {
 	t.Helper()
 	for _, nc := range clients {
-		must(t, nc.FlushTimeout(patience))
+		must(t, nc.FlushTimeout(meshPatience))
 	}
 }
 
@@ -115,7 +119,7 @@ func flushAll(t *testing.T, clients ...*nats.Conn) {
 func settle(t *testing.T, m *mesh.Mesh, clients ...*nats.Conn) {
 	t.Helper()
 	flushAll(t, clients...)
-	must(t, m.AwaitInterest(patience))
+	must(t, m.AwaitInterest(meshPatience))
 	flushAll(t, clients...)
 }
 

@@ -28,6 +28,8 @@ type Node struct {
 	Cluster string
 	// Routes are the URLs in its --routes.
 	Routes []string
+	// Flags are more flags for this node.
+	Flags []string
 
 	mesh              *Mesh
 	port, clusterPort string
@@ -63,7 +65,7 @@ func (n *Node) Launch() error {
 	if len(n.Routes) > 0 {
 		flags = append(flags, "-routes", strings.Join(n.Routes, ","))
 	}
-	flags = append(flags, o.Flags...)
+	flags = append(append(flags, o.Flags...), n.Flags...)
 	if n.Kind.Name == broker.Shoal.Name {
 		flags = append(flags, o.ShoalFlags...)
 	}
