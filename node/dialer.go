@@ -66,6 +66,29 @@ func (n *Node) dial(ctx context.Context, a attempt) {
 	r.begin()
 }
 
+// PeerInfo describes a server that the node wants a route to.
+type PeerInfo struct {
+	// Addr is its host:port for routes.
+	Addr string
+	// ID is that of the server that answered there last, or is said to be there; empty if unknown.
+	ID string
+	// Configured says that the node was told of it, rather than having heard of it.
+	Configured bool
+	// State is waiting (for the next attempt), dialing, connected, or self.
+	State string
+	// Attempts is the number of attempts that have failed since the last success.
+	Attempts int
+}
+
+// Peers describes the servers that the node wants a route to, by address.
+func (n *Node) Peers() []PeerInfo {
+	var infos []PeerInfo
+	for _, t := range n.targets.all() {
+		infos = append(infos, PeerInfo{t.addr, t.id, t.configured, string(t.state), t.attempts})
+	}
+	return infos
+}
+
 // resolve returns the address to dial in place of addr, whose name may stand for several servers:
 // each attempt takes another one of them. It reports whether there is only one.
 func resolve(ctx context.Context, addr string, try int) (one string, sole bool, err error) {
@@ -119,7 +142,7 @@ func (n *Node) attemptFailed(t *target, err error) {
 	if errors.Is(err, errNotChosen) {
 		level = slog.LevelDebug
 	}
-	if attempts&(attempts-1) == 0 || attempts%1000 == 0 {
+	if attempts > 0 && attempts&(attempts-1) == 0 || attempts%1000 == 999 {
 		n.log.Log(context.Background(), level, "Error trying to connect to route: "+err.Error(),
 			slog.String("route", t.addr), slog.Int("attempts", attempts))
 	}

@@ -328,6 +328,7 @@ func (r *route) ponged(w *work) {
 func (r *route) update(info *wire.ServerInfo) error {
 	if info.LameDuck || info.Shoal != nil && info.Shoal.Leaving {
 		r.leaving.Store(true)
+		r.avoid.Store(true)
 		r.node.urls.changed()
 		return nil
 	}

@@ -217,10 +217,10 @@ func (t *targets) disconnected(id string, now time.Time, solicited, left bool) {
 	delete(t.routed, id)
 	for addr, p := range t.byAddr {
 		switch {
-		case p.id != id || p.state != targetConnected:
+		case p.id != id:
 		case left && !p.configured:
 			delete(t.byAddr, addr)
-		default:
+		case p.state == targetConnected:
 			p.state, p.attempts, p.lost = targetWaiting, 0, now
 			wait := minBackoff
 			if !solicited && !p.configured {
@@ -246,7 +246,7 @@ func (t *targets) settled() bool {
 	return true
 }
 
-// all returns a copy of every peer, by address.
+// all returns a copy of every target, by address.
 func (t *targets) all() []target {
 	t.mu.Lock()
 	defer t.mu.Unlock()
