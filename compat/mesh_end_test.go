@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -121,7 +120,7 @@ func TestMeshStop(t *testing.T) {
 			own := watch(t, victim)
 			awaitAddresses(t, append(watchers, own), m.Nodes)
 			must(t, test.stop(victim))
-			eventually(t, "the end of the client", own.Ended)
+			awaitTrue(t, "the end of the client", own.Ended)
 			awaitAddresses(t, watchers, nodes)
 			if info, _ := own.Last(); isShoal(victim) {
 				// nats-server may tell its clients last of something in between.
@@ -184,13 +183,13 @@ func TestMeshLameDuck(t *testing.T) {
 					t.Errorf("%s: %v", nodes[i], err)
 				}
 			}
-			eventually(t, "the client to be told", func() bool { info, _ := own.Last(); return info.LameDuck })
+			awaitTrue(t, "the client to be told", func() bool { info, _ := own.Last(); return info.LameDuck })
 			if err := own.Await(meshPatience, mesh.Addresses(nodes)); err != nil {
 				t.Errorf("a client of the node that leaves: %v", err)
 			}
 			must(t, victim.Signal(syscall.SIGTERM))
 			if isShoal(victim) {
-				eventually(t, "the withdrawal of the responder", func() bool {
+				awaitTrue(t, "the withdrawal of the responder", func() bool {
 					return wantNoResponders(clients[0], "leaving") == nil
 				})
 				if closed.Load() {
@@ -210,7 +209,7 @@ func TestMeshLameDuck(t *testing.T) {
 				t.Errorf("%d of %d requests failed", failures, requests)
 			}
 			must(t, victim.End(meshPatience))
-			eventually(t, "the end of the client", own.Ended)
+			awaitTrue(t, "the end of the client", own.Ended)
 			if err := m.AwaitRoutes(meshPatience); err != nil {
 				t.Error(err)
 			}
@@ -223,6 +222,3 @@ func TestMeshLameDuck(t *testing.T) {
 		})
 	}
 }
-
-// errUnsettled is what polls report while a route is still being made or lost.
-var errUnsettled = errors.New("the routes are not settled")

@@ -37,7 +37,7 @@ func TestMeshNames(t *testing.T) {
 				if test.want == "" {
 					refusal := regexp.MustCompile(fmt.Sprintf(`cluster name \\?"[AB]%s\\?" does not match \\?"[AB]%s`, unique, unique))
 					for _, n := range m.Nodes {
-						eventually(t, "the refusal to appear in the log of "+n.String(), func() bool { return refusal.MatchString(n.RunLog()) })
+						awaitTrue(t, "the refusal to appear in the log of "+n.String(), func() bool { return refusal.MatchString(n.RunLog()) })
 					}
 					for _, n := range m.Nodes {
 						wantPeers(t, n, 0)
@@ -146,7 +146,7 @@ func TestMeshWrongPassword(t *testing.T) {
 				careless.Flags = []string{"-cluster", "nats://" + careless.ClusterAddr()}
 				must(t, m.Start())
 				for _, n := range m.Nodes {
-					eventually(t, "the refusal to appear in the log of "+n.String(), func() bool {
+					awaitTrue(t, "the refusal to appear in the log of "+n.String(), func() bool {
 						wantPeers(t, m.Nodes[0], 0)
 						text := strings.ToLower(n.RunLog())
 						return t.Failed() || strings.Contains(text, "authorization violation") || strings.Contains(text, "authentication")
@@ -211,7 +211,7 @@ func TestMeshUnreachable(t *testing.T) {
 		must(t, m.Nodes[0].Start())
 		complaint := regexp.MustCompile(`\[ERR\] Error trying to connect to route.*: dial tcp ` +
 			regexp.QuoteMeta(m.Nodes[1].ClusterAddr()) + `: connect: connection refused`)
-		eventually(t, "the complaint", func() bool { return complaint.MatchString(m.Nodes[0].RunLog()) })
+		awaitTrue(t, "the complaint", func() bool { return complaint.MatchString(m.Nodes[0].RunLog()) })
 		must(t, m.Nodes[1].Start())
 		awaitMesh(t, m)
 	})

@@ -120,7 +120,7 @@ func (w *work) awaitMore(t *testing.T) {
 	t.Helper()
 	for i := range w.sent {
 		before := w.sent[i].Load()
-		eventually(t, "more work", func() bool { return t.Failed() || w.sent[i].Load() > before+250 })
+		awaitTrue(t, "more work", func() bool { return t.Failed() || w.sent[i].Load() > before+250 })
 	}
 }
 

@@ -67,7 +67,7 @@ func awaitQuiet(t *testing.T, m *mesh.Mesh) map[string][]string {
 	}
 	same := func(a, b map[string][]string) bool { return maps.EqualFunc(a, b, slices.Equal) }
 	last, since := connections(), time.Now()
-	eventually(t, "the end of changes of routes", func() bool {
+	awaitTrue(t, "the end of changes of routes", func() bool {
 		if now := connections(); !same(last, now) {
 			last, since = now, time.Now()
 		}

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -211,3 +212,20 @@ func isShoal(nodes ...*mesh.Node) bool {
 	}
 	return true
 }
+
+// awaitTrue polls until the condition holds.
+func awaitTrue(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	err := mesh.Poll(meshPatience, func() error {
+		if !condition() {
+			return errUnsettled
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// errUnsettled is what polls report that wait for something in particular.
+var errUnsettled = errors.New("this has not happened")
