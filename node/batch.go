@@ -3,12 +3,15 @@ package node
 import "time"
 
 // Limits of what one batch renders before it is flushed in between: in the buffer of one set of
-// receivers, in all together, and as copies for receivers that are in several sets. The first keeps
-// a write efficient, the others memory bounded and a publisher's own PONG in time.
+// receivers, in all together, as copies for receivers that are in several sets, as what may have to
+// be copied because receivers do not share it, and as holes. The first keeps a write efficient, the
+// others memory bounded and a publisher's own PONG in time.
 const (
-	maxStream = 256 << 10
-	maxBatch  = 16 << 20
-	maxCopies = 4 << 20
+	maxStream  = 256 << 10
+	maxBatch   = 16 << 20
+	maxCopies  = 4 << 20
+	maxPrivate = 32 << 20
+	maxHoles   = 8 << 10
 )
 
 // receiver is one connection as a reader sees it. Receivers, and the sets that they form, belong to
@@ -19,9 +22,13 @@ type receiver struct {
 	// batch is the number of the batch that last touched the receiver. The rest is about that one.
 	batch uint64
 	set   *receiverSet // the first set with messages for it
+	at    int          // its place in that set
 	own   *stream      // its bytes, if it is in several sets with messages
 	era   uint32       // from conn.visitors
-	token uint64       // scratch of cache.intern
+	// Scratch of cache.resolve: how many subscriptions came up in a round, and the place in a set.
+	round uint64
+	nth   int32
+	slot  int
 }
 
 func newReceiver(c *conn) *receiver {
@@ -30,14 +37,14 @@ func newReceiver(c *conn) *receiver {
 	return r
 }
 
-// receiverSet is a set of receivers that get the same bytes.
+// receiverSet is a set of receivers that get the same bytes, but for subscription IDs.
 type receiverSet struct {
 	receivers []*receiver
 	batch     uint64 // number of the batch that last touched the set
 	stream    stream
-	// apart are the receivers that also get messages as members of other sets in this batch. So
-	// that all their messages stay in order, they have streams of their own.
-	apart []*receiver
+	// apart are the places of the receivers that also get messages as members of other sets in this
+	// batch. So that all their messages stay in order, they have streams of their own.
+	apart []int
 }
 
 // batch renders the messages of one read into the streams of the receivers.
@@ -47,10 +54,13 @@ type batch struct {
 
 	n        uint64 // number of this batch, so that marks of earlier ones do not count
 	sets     []*receiverSet
+	touched  int // receivers in sets
+	holes    []hole
 	owns     []*receiver
 	groups   []*group        // with messages that are not yet counted at their subscriptions
 	ended    []*subscription // which reached their limit
 	rendered int             // bytes in all streams
+	private  int             // bytes with holes, times their receivers
 	full     bool            // it is time to flush
 	crowded  *conn           // the receiver with the most bytes waiting
 	waiting  int             // those bytes
@@ -71,11 +81,12 @@ func (b *batch) init(c *conn) {
 func (b *batch) touch(set *receiverSet) {
 	set.batch = b.n
 	b.sets = append(b.sets, set)
+	b.touched += len(set.receivers)
 	copied := 0
-	for _, r := range set.receivers {
+	for i, r := range set.receivers {
 		if r.batch != b.n {
 			r.batch = b.n
-			r.set = set
+			r.set, r.at = set, i
 			r.own = nil
 			if r != b.self {
 				r.era = r.conn.visitors.enter()
@@ -88,16 +99,16 @@ func (b *batch) touch(set *receiverSet) {
 			}
 			b.part(r)
 		}
-		set.apart = append(set.apart, r)
+		set.apart = append(set.apart, i)
 	}
 }
 
 // part gives a receiver a stream of its own.
 func (b *batch) part(r *receiver) {
 	r.own = b.newStream()
-	r.own.copyFrom(b.pool, &r.set.stream)
+	r.own.copyFrom(b.pool, b.fill(r.set, r.at))
 	b.rendered += len(r.own.buf)
-	r.set.apart = append(r.set.apart, r)
+	r.set.apart = append(r.set.apart, r.at)
 	b.owns = append(b.owns, r)
 }
 
@@ -107,19 +118,25 @@ func (b *batch) add(g *group, prefix, tail []byte, size int) {
 	if set.batch != b.n {
 		b.touch(set)
 	}
+	n := len(prefix) + len(tail)
 	if g.rendered == 0 {
 		b.groups = append(b.groups, g)
 	}
 	g.rendered++
-	n := len(prefix) + len(tail)
 	if n*len(set.apart) > maxCopies {
-		b.addAlone(set, prefix, tail, size)
+		b.addAlone(g, prefix, tail, size)
 		return
 	}
 	set.stream.add(b.pool, prefix, tail, size)
-	for _, r := range set.apart {
-		r.own.add(b.pool, prefix, tail, size)
-		b.full = b.full || len(r.own.buf) >= maxStream
+	if len(g.sids) > 0 {
+		b.dig(g, len(tail))
+		b.private += n * len(set.receivers)
+		b.full = b.full || b.private >= maxPrivate || len(b.holes) >= maxHoles
+	}
+	for _, i := range set.apart {
+		own := set.receivers[i].own
+		b.addFor(own, g, i, prefix, tail, size)
+		b.full = b.full || len(own.buf) >= maxStream
 	}
 	b.rendered += n * (1 + len(set.apart))
 	if len(set.stream.buf) >= maxStream || b.rendered >= maxBatch {
@@ -129,19 +146,23 @@ func (b *batch) add(g *group, prefix, tail []byte, size int) {
 
 // addAlone sends a message at once to a set of which so many receivers have streams of their own
 // that copying it into all of them would take too much memory.
-func (b *batch) addAlone(set *receiverSet, prefix, tail []byte, size int) {
+func (b *batch) addAlone(g *group, prefix, tail []byte, size int) {
 	b.flushPart()
+	set := g.set
 	set.stream.add(b.pool, prefix, tail, size)
+	if len(g.sids) > 0 {
+		b.dig(g, len(tail))
+	}
 	b.settle()
 	b.isWide = false
-	for _, r := range set.receivers {
+	for i, r := range set.receivers {
 		if r == b.self && b.gaveUp {
-			r.own.add(b.pool, prefix, tail, size) // flushPart has seen to it that there is one
+			b.addFor(r.own, g, i, prefix, tail, size) // flushPart has seen to it that there is one
 		} else {
-			b.sendTo(r, &set.stream)
+			b.sendTo(r, b.fill(set, i))
 		}
 	}
-	set.stream.reset(b.pool)
+	b.empty()
 }
 
 // reply appends a line to what the reader's own connection gets.
@@ -151,8 +172,8 @@ func (b *batch) reply(line []byte) {
 		b.touch(set)
 	}
 	set.stream.addLine(b.pool, line)
-	for _, r := range set.apart {
-		r.own.addLine(b.pool, line)
+	for range set.apart { // just the one
+		b.self.own.addLine(b.pool, line)
 	}
 	b.rendered += len(line)
 	b.full = b.full || len(set.stream.buf) >= maxStream
@@ -207,18 +228,16 @@ func (b *batch) send() {
 		b.changed = false
 		b.self.conn.node.interest.announce(b.pool)
 	}
-	receivers := 0
-	for _, set := range b.sets {
-		receivers += len(set.receivers)
-	}
-	if b.isWide = receivers >= b.self.conn.node.wideFanOut; b.isWide {
+	// A wide flush queues everything, so it is not for messages that would be copied too often.
+	b.isWide = b.touched >= b.self.conn.node.wideFanOut && b.private < 2*maxPrivate
+	if b.isWide {
 		b.wide.start()
 		defer b.wide.run(b.self.conn.node)
 	}
 	for _, set := range b.sets {
-		for _, r := range set.receivers {
+		for i, r := range set.receivers {
 			if r.own == nil && r != b.self {
-				b.sendTo(r, &set.stream)
+				b.sendTo(r, b.fill(set, i))
 			}
 		}
 	}
@@ -262,7 +281,7 @@ func (b *batch) sendSelf() {
 	case r.own != nil:
 		r.conn.send(r.own)
 	default:
-		r.conn.send(&r.set.stream)
+		r.conn.send(b.fill(r.set, r.at))
 	}
 }
 
@@ -294,7 +313,7 @@ func (b *batch) reset() {
 		r.own = nil
 		b.owns[i] = nil
 	}
-	b.sets, b.owns = b.sets[:0], b.owns[:0]
+	b.sets, b.owns, b.touched = b.sets[:0], b.owns[:0], 0
 	b.n++
 }
 
@@ -308,7 +327,9 @@ func (b *batch) empty() {
 			r.own.reset(b.pool)
 		}
 	}
-	b.rendered, b.full = 0, false
+	clear(b.holes)
+	b.holes = b.holes[:0]
+	b.rendered, b.private, b.full = 0, 0, false
 }
 
 func (b *batch) newStream() *stream {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"hash/maphash"
-	"slices"
 	"sync/atomic"
 
 	"shoal/subjects"
@@ -14,9 +13,12 @@ const (
 	maxNodeCache   = 512 << 20
 )
 
+// Rough sizes of what a cache remembers, without the slices in it.
 const (
-	entryBytes    = 256 // rough size of an entry with one group
-	receiverBytes = 320 // rough size of a receiver
+	entryBytes    = 128
+	groupBytes    = 192
+	setBytes      = 192
+	receiverBytes = 320
 )
 
 // Sizes of the table of subjects seen once. It is small for a client that publishes to a few
@@ -26,6 +28,9 @@ const (
 	minSeen = 64
 	maxSeen = 1024
 )
+
+// few is the number of subscriptions whose groups are found without a map.
+const few = 8
 
 // entry says who receives the messages to one subject.
 type entry struct {
@@ -38,42 +43,7 @@ type entry struct {
 	peers []*group
 	// reserved says that clients may not publish to the subject.
 	reserved bool
-}
-
-// group is the subscriptions that receive a message in the same bytes.
-type group struct {
-	set  *receiverSet
-	subs []*subscription
-	// prefix is "HMSG subject sid ", or "HMSG account subject " if the receivers are peers.
-	prefix []byte
-	// bare precedes a message without headers: it has MSG or RMSG instead.
-	bare []byte
-	// noHeaders says that the receivers understand no headers.
-	noHeaders bool
-	// limited says that there is one subscription, which ends after a number of messages.
-	limited bool
-	// rendered is the number of messages that are not yet counted at the subscriptions.
-	rendered int64
-	one      [1]*subscription // memory for subs
-
-	peer  *group   // by which a member of a queue group is reached, if that is at a peer
-	plain bool     // the peer has interest outside of queue groups
-	named []string // the queue groups whose member is chosen at the peer, for the current message
-}
-
-// count adds the messages of the batch to the subscriptions, and appends those that thereby had
-// their fill to ended.
-func (g *group) count(ended []*subscription) []*subscription {
-	if !g.limited {
-		for _, s := range g.subs {
-			n := s.delivered.Add(g.rendered)
-			if limit := s.limit.Load(); limit > 0 && n >= limit {
-				ended = append(ended, s)
-			}
-		}
-	}
-	g.rendered = 0
-	return ended
+	bytes    int64 // as it was counted, see size
 }
 
 // cache remembers for one reader who receives what. A subject is admitted when it is seen for the
@@ -97,7 +67,7 @@ type cache struct {
 	seed   maphash.Seed
 	seen   []uint32 // hashes of subjects that were not admitted
 	missed int      // how many were looked up since seen has this size
-	token  uint64   // see intern
+	round  uint64   // number of calls of resolve
 
 	// once is the entry of a subject that is not admitted. Its memory is used again after the
 	// batch, or for the next such entry if there was nobody to receive it.
@@ -105,15 +75,11 @@ type cache struct {
 	slab     []group
 	slabUsed int
 	prefixes []byte
+	spare    []*receiverSet // memory for sets that are being formed
 
 	result subjects.Result[*subscription]
-	bySID  map[sidKey]*group
+	byKey  map[groupKey]*group
 	remote []*subscription // of peers, while an entry is filled
-}
-
-type sidKey struct {
-	sid       string
-	noHeaders bool
 }
 
 func (c *cache) init(self *conn, b *batch) {
@@ -154,7 +120,6 @@ func (c *cache) miss(subject []byte) *entry {
 	}
 	c.entries[e.subject] = e
 	c.liveSets += len(e.groups)
-	c.grow(entryBytes + int64(len(subject)))
 	c.last = e
 	return e
 }
@@ -182,9 +147,10 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 		e.groups, e.queues, e.peers = nil, nil, nil
 	}
 	c.remote = c.remote[:0]
+	c.round++
 	plain := c.result.Plain
-	if len(plain) > 8 {
-		clear(c.bySID)
+	if len(plain) > few {
+		clear(c.byKey)
 	}
 	for _, s := range plain {
 		if c.excluded(s) {
@@ -194,29 +160,52 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 			c.remote = append(c.remote, s)
 			continue
 		}
-		noHeaders, limited := !s.conn.headers.Load(), s.limit.Load() > 0
+		r := c.receiver(s.conn)
+		key, limited := c.keyOf(r, s), s.limit.Load() > 0
 		if !limited {
-			if g := c.find(e, s.sid, noHeaders, len(plain)); g != nil {
-				g.subs = append(g.subs, s)
+			if g := c.find(e, key, len(plain)); g != nil {
+				c.join(g, r, s)
 				continue
 			}
 		}
-		g := c.clientGroup(subject, s, noHeaders, limited, admitted)
+		g := c.clientGroup(subject, r, s, key, limited, admitted)
 		e.groups = append(e.groups, g)
-		if len(plain) > 8 && !limited {
-			if c.bySID == nil {
-				c.bySID = make(map[sidKey]*group)
+		if len(plain) > few && !limited {
+			if c.byKey == nil {
+				c.byKey = make(map[groupKey]*group)
 			}
-			c.bySID[sidKey{s.sid, noHeaders}] = g
+			c.byKey[key] = g
 		}
 	}
 	for _, g := range e.groups {
-		g.set = c.intern(g.subs)
+		if len(g.subs) > 1 {
+			c.complete(g)
+		}
 	}
 	for i := range c.result.Queues {
 		c.resolveQueue(e, subject, &c.result.Queues[i], admitted)
 	}
 	c.resolvePeers(e, subject, admitted)
+	if admitted {
+		before := e.bytes
+		e.bytes = e.size()
+		c.grow(e.bytes - before)
+	}
+}
+
+// size estimates the memory that the entry takes.
+func (e *entry) size() int64 {
+	size := entryBytes + len(e.subject)
+	for _, g := range e.groups {
+		size += groupBytes + len(g.prefix) + 8*len(g.subs) + len(g.sids)
+	}
+	for _, q := range e.queues {
+		size += len(q.members) * (groupBytes + len(q.members[0].prefix))
+	}
+	for _, g := range e.peers {
+		size += groupBytes + cap(g.prefix) + cap(g.bare)
+	}
+	return int64(size)
 }
 
 // excluded reports whether s does not receive what comes from the reader's own connection. A message
@@ -225,35 +214,33 @@ func (c *cache) excluded(s *subscription) bool {
 	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute
 }
 
-// find returns the group of e for that sid, if there is one. n is the number of subscriptions.
-func (c *cache) find(e *entry, sid string, noHeaders bool, n int) *group {
-	if n > 8 {
-		return c.bySID[sidKey{sid, noHeaders}]
+// find returns the group of e with that key, if there is one. n is the number of subscriptions.
+func (c *cache) find(e *entry, key groupKey, n int) *group {
+	if n > few {
+		return c.byKey[key]
 	}
 	for _, g := range e.groups {
-		if !g.limited && g.subs[0].sid == sid && g.noHeaders == noHeaders {
+		if !g.limited && g.groupKey == key {
 			return g
 		}
 	}
 	return nil
 }
 
-func (c *cache) clientGroup(subject []byte, s *subscription, noHeaders, limited, admitted bool) *group {
-	g := c.newGroup(len("HMSG ")+len(subject)+len(" ")+len(s.sid)+len(" "), admitted)
+func (c *cache) clientGroup(subject []byte, r *receiver, s *subscription, key groupKey, limited, admitted bool) *group {
+	g := c.newGroup(len("HMSG ")+len(subject)+len(" ")+len(s.sid)+len(" "), r, s, admitted)
 	g.prefix = append(g.prefix, "HMSG "...)
 	g.prefix = append(g.prefix, subject...)
 	g.prefix = append(g.prefix, ' ')
 	g.prefix = append(g.prefix, s.sid...)
 	g.prefix = append(g.prefix, ' ')
 	g.bare = g.prefix[1:]
-	g.noHeaders, g.limited = noHeaders, limited
-	g.one[0] = s
-	g.subs = g.one[:]
+	g.groupKey, g.limited = key, limited
 	return g
 }
 
-// newGroup returns a group with room for a prefix of that size.
-func (c *cache) newGroup(size int, admitted bool) *group {
+// newGroup returns a group of one subscription, with room for a prefix of that size.
+func (c *cache) newGroup(size int, r *receiver, s *subscription, admitted bool) *group {
 	var g *group
 	if admitted {
 		g = &group{prefix: make([]byte, 0, size)}
@@ -271,39 +258,10 @@ func (c *cache) newGroup(size int, admitted bool) *group {
 		c.prefixes = c.prefixes[:at+size]
 		*g = group{prefix: c.prefixes[at : at : at+size]}
 	}
+	g.set = &r.alone
+	g.one[0] = s
+	g.subs = g.one[:]
 	return g
-}
-
-// intern returns the one set of the connections of subs, so that subjects with the same receivers
-// share a stream.
-func (c *cache) intern(subs []*subscription) *receiverSet {
-	if len(subs) == 1 {
-		return &c.receiver(subs[0].conn).alone
-	}
-	c.token++
-	receivers := make([]*receiver, len(subs))
-	var hash uint64
-	for i, s := range subs {
-		r := c.receiver(s.conn)
-		r.token = c.token
-		receivers[i] = r
-		hash += maphash.Comparable(c.seed, r.conn.id)
-	}
-	same := func(set *receiverSet) bool {
-		return len(set.receivers) == len(receivers) && !slices.ContainsFunc(set.receivers,
-			func(r *receiver) bool { return r.token != c.token })
-	}
-	if i := slices.IndexFunc(c.sets[hash], same); i >= 0 {
-		return c.sets[hash][i]
-	}
-	set := &receiverSet{receivers: receivers}
-	if c.sets == nil {
-		c.sets = make(map[uint64][]*receiverSet)
-	}
-	c.sets[hash] = append(c.sets[hash], set)
-	c.newSets++
-	c.grow(entryBytes + 8*int64(len(receivers)))
-	return set
 }
 
 func (c *cache) receiver(of *conn) *receiver {
@@ -364,6 +322,6 @@ func (c *cache) forget() {
 	c.bytes, c.newSets, c.liveSets = 0, 0, 0
 	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
 	c.seen, c.missed = nil, 0
-	c.once = entry{}
+	c.once, c.spare = entry{}, nil
 	c.result = subjects.Result[*subscription]{}
 }

@@ -181,9 +181,8 @@ func (c *cache) resolveQueue(e *entry, subject []byte, found *subjects.Group[*su
 			q.members = append(q.members, c.remoteMember(e, subject, s, admitted))
 			continue
 		}
-		g := c.clientGroup(subject, s, !s.conn.headers.Load(), s.limit.Load() > 0, admitted)
-		g.set = c.intern(g.subs)
-		q.members = append(q.members, g)
+		r := c.receiver(s.conn)
+		q.members = append(q.members, c.clientGroup(subject, r, s, c.keyOf(r, s), s.limit.Load() > 0, admitted))
 	}
 	if len(q.members) > 0 {
 		e.queues = append(e.queues, q)
@@ -192,11 +191,8 @@ func (c *cache) resolveQueue(e *entry, subject []byte, found *subjects.Group[*su
 
 // remoteMember returns the group of a member at a peer, and has the peer among those of e.
 func (c *cache) remoteMember(e *entry, subject []byte, s *subscription, admitted bool) *group {
-	g := c.newGroup(0, admitted)
-	g.one[0] = s
-	g.subs = g.one[:]
+	g := c.newGroup(0, c.receiver(s.conn), s, admitted)
 	g.peer = c.peerGroup(e, subject, s, admitted)
-	g.set = g.peer.set
 	return g
 }
 
@@ -207,10 +203,7 @@ func (c *cache) peerGroup(e *entry, subject []byte, s *subscription, admitted bo
 			return g
 		}
 	}
-	g := c.routedGroup(subject, !s.conn.headers.Load(), admitted)
-	g.one[0] = s
-	g.subs = g.one[:]
-	g.set = c.intern(g.subs)
+	g := c.routedGroup(subject, s, admitted)
 	e.peers = append(e.peers, g)
 	return g
 }
@@ -233,26 +226,26 @@ func (c *cache) resolvePeers(e *entry, subject []byte, admitted bool) {
 			if s.conn.headers.Load() == noHeaders {
 				continue
 			}
-			if g == nil {
-				g = c.routedGroup(subject, noHeaders, admitted)
-				g.subs = g.one[:0]
-			}
 			// A peer may have several patterns that match; it gets one copy.
-			if !slices.ContainsFunc(g.subs, func(o *subscription) bool { return o.conn == s.conn }) {
-				g.subs = append(g.subs, s)
+			of := func(o *subscription) bool { return o.conn == s.conn }
+			switch {
+			case g == nil:
+				g = c.routedGroup(subject, s, admitted)
+				e.groups = append(e.groups, g)
+			case !slices.ContainsFunc(g.subs, of):
+				c.join(g, c.receiver(s.conn), s)
 			}
 		}
-		if g != nil {
-			g.set = c.intern(g.subs)
-			e.groups = append(e.groups, g)
+		if g != nil && len(g.subs) > 1 {
+			c.internSet(g)
 		}
 	}
 }
 
-// routedGroup returns a group of peers.
-func (c *cache) routedGroup(subject []byte, noHeaders, admitted bool) *group {
+// routedGroup returns a group of peers, the first of which has the interest s.
+func (c *cache) routedGroup(subject []byte, s *subscription, admitted bool) *group {
 	n := len("HMSG ") + len(globalAccount) + len(" ") + len(subject) + len(" ")
-	g := c.newGroup(2*n, admitted)
+	g := c.newGroup(2*n, c.receiver(s.conn), s, admitted)
 	for _, verb := range [...]string{"HMSG ", "RMSG "} {
 		g.prefix = append(g.prefix, verb...)
 		g.prefix = append(g.prefix, globalAccount...)
@@ -261,6 +254,6 @@ func (c *cache) routedGroup(subject []byte, noHeaders, admitted bool) *group {
 		g.prefix = append(g.prefix, ' ')
 	}
 	g.prefix, g.bare = g.prefix[:n:n], g.prefix[n:]
-	g.noHeaders = noHeaders
+	g.noHeaders = !s.conn.headers.Load()
 	return g
 }

@@ -47,6 +47,7 @@ func (c *client) kind() string { return "Client" }
 // configure implements handler.
 func (c *client) configure(p *wire.Parser) {
 	p.Role = wire.FromClient
+	p.DedicatedAccount = nil
 	p.Headers = c.conn.headers.Load()
 	p.MaxControlLine = c.node.opts.MaxControlLine
 	p.MaxPayload = c.node.opts.MaxPayload

@@ -16,6 +16,9 @@ const (
 	DefaultRoutePing    = 30 * time.Second
 )
 
+// maxPoolSize bounds the number of connections to one peer.
+const maxPoolSize = 64
+
 // ClusterOptions say how a node and its peers become a cluster: a full mesh of routes, as
 // nats-server builds it. Without a Port the node stays alone.
 type ClusterOptions struct {
@@ -44,12 +47,19 @@ type ClusterOptions struct {
 	ReadyTimeout time.Duration
 	// PingInterval is the time between two PINGs on a route, at most 30 s.
 	PingInterval time.Duration
+	// PoolSize is the number of connections to a peer that has a pool as well, over which the two
+	// spread their accounts; 0 is one connection for everything. The larger of the two sizes counts.
+	PoolSize int
+	// Compression is how routes are compressed, one of the constants Compression...; it defaults to
+	// [CompressionOff]. A route is compressed if neither side has that, and one asks for it.
+	Compression string
 }
 
 func (o ClusterOptions) withDefaults(ping time.Duration) ClusterOptions {
 	setDefault(&o.Host, DefaultHost)
 	setDefault(&o.ReadyTimeout, DefaultReadyTimeout)
 	setDefault(&o.PingInterval, min(ping, DefaultRoutePing))
+	setDefault(&o.Compression, CompressionOff)
 	return o
 }
 
@@ -68,6 +78,10 @@ func (o *ClusterOptions) validate() error {
 		return fmt.Errorf("ready_timeout: %v is negative", o.ReadyTimeout)
 	case o.PingInterval < 0:
 		return fmt.Errorf("cluster ping_interval: %v is negative", o.PingInterval)
+	case o.PoolSize < 0 || o.PoolSize > maxPoolSize:
+		return fmt.Errorf("pool_size: %d is not from 0 to %d", o.PoolSize, maxPoolSize)
+	case !validCompression(o.Compression):
+		return fmt.Errorf("compression: %q is not off, accept, s2_auto, s2_uncompressed, s2_fast, s2_better or s2_best", o.Compression)
 	}
 	for _, r := range o.Name {
 		if r <= ' ' || r == 0x7f {

@@ -79,13 +79,14 @@ type work struct {
 	batch  batch
 	cache  cache
 
-	consumed       int      // bytes parsed in this batch
-	msgs, bytes    uint64   // received in this batch, not yet published
-	active         bool     // an operation came that shows the client to be alive
-	picks          []*group // of the current message
-	chosen         []*group // memory for picks
-	peers          []*group // that get the current message
-	unserved       [][]byte // queue groups named by a peer that have no member here
+	consumed       int          // bytes parsed in this batch
+	msgs, bytes    uint64       // received in this batch, not yet published
+	active         bool         // an operation came that shows the client to be alive
+	interrupt      func() error // to be called before what follows the operation is parsed
+	picks          []*group     // of the current message
+	chosen         []*group     // memory for picks
+	peers          []*group     // that get the current message
+	unserved       [][]byte     // queue groups named by a peer that have no member here
 	tail, stripped []byte
 	line           []byte // memory for what precedes the tail, if that is not the same every time
 }
@@ -168,6 +169,12 @@ func (c *conn) readAll() error {
 			}
 			c.in.advance(n)
 			w.consumed += n
+			if f := w.interrupt; f != nil {
+				w.interrupt = nil
+				if err := f(); err != nil {
+					return err
+				}
+			}
 			if w.batch.full {
 				c.finish(w)
 				if e := c.ending.Load(); e != nil {

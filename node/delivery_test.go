@@ -28,10 +28,12 @@ func testOrder(t *testing.T, wideFanOut int) {
 		{"SUB s.* 1"},
 		{"SUB s.a 1", "SUB s.b 1b"},
 		{"SUB s.> 9", "SUB s.b 2"},
+		{"SUB s.b 27", "SUB s.> 28", "SUB s.* 5", "SUB s.* 6"},
+		{"SUB s.> 38", "SUB s.c 39"},
 	}
 	matches := func(sub, subject string) bool {
 		pattern := strings.Fields(sub)[1]
-		return pattern == subject || pattern != "s.a" && pattern != "s.b"
+		return pattern == subject || strings.ContainsAny(pattern, "*>")
 	}
 	var peers []*peer
 	for _, subs := range subscribers {
@@ -316,10 +318,11 @@ func TestQueueGroups(t *testing.T) {
 	}
 }
 
-// TestManyReceivers compares what random subscriptions of a few clients receive with a model.
+// TestManyReceivers compares what random subscriptions of a few clients receive with a model. Their
+// IDs are equal, or equally long, or neither.
 func TestManyReceivers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		n := startNode(t, Options{})
+		n := startNode(t, Options{}, wide(rapid.SampledFrom([]int{1, wideFanOut}).Draw(rt, "wide")))
 		subjects := []string{"a", "b", "a.b", "a.c"}
 		patterns := map[string][]string{
 			"a": {"a"}, "b": {"b"}, "a.b": {"a.b"}, "a.*": {"a.b", "a.c"}, ">": subjects, "*": {"a", "b"},
@@ -331,7 +334,8 @@ func TestManyReceivers(t *testing.T) {
 		for i := range want {
 			want[i] = make(map[string]int)
 			p := dial(t, n, quiet)
-			for sid := range rapid.IntRange(0, 5).Draw(rt, "subs") {
+			sids := rapid.SliceOfNDistinct(rapid.SampledFrom([]int{1, 2, 3, 40, 50, 60, 700, 800}), 0, 6, rapid.ID)
+			for _, sid := range sids.Draw(rt, "sids") {
 				pattern := names.Draw(rt, "pattern")
 				p.send(fmt.Sprintf("SUB %s %d\r\n", pattern, sid))
 				for k, s := range published {

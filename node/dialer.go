@@ -26,8 +26,12 @@ func (n *Node) dialAll(ctx context.Context) {
 		}
 		now := time.Now()
 		list, next := n.targets.due(now)
-		for _, a := range list {
+		more, nextPooled := n.routes.due(now)
+		for _, a := range append(list, more...) {
 			n.wg.Go(func() { n.dial(ctx, a) })
+		}
+		if next.IsZero() || !nextPooled.IsZero() && nextPooled.Before(next) {
+			next = nextPooled
 		}
 		if !next.IsZero() {
 			timer.Reset(next.Sub(now))
@@ -52,7 +56,12 @@ func (n *Node) dial(ctx context.Context, a attempt) {
 		nc, err = d.DialContext(ctx, "tcp", addr)
 	}
 	if err != nil {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case a.pooled:
+			n.routes.poolDialed(a.id, a.poolIndex, false)
+			n.wakeDialer()
+		default:
 			n.attemptFailed(a.of, err)
 		}
 		return
@@ -64,6 +73,29 @@ func (n *Node) dial(ctx context.Context, a attempt) {
 		return
 	}
 	r.begin()
+}
+
+// PeerInfo describes a server that the node wants a route to.
+type PeerInfo struct {
+	// Addr is its host:port for routes.
+	Addr string
+	// ID is that of the server that answered there last, or is said to be there; empty if unknown.
+	ID string
+	// Configured says that the node was told of it, rather than having heard of it.
+	Configured bool
+	// State is waiting (for the next attempt), dialing, connected, or self.
+	State string
+	// Attempts is the number of attempts that have failed since the last success.
+	Attempts int
+}
+
+// Peers describes the servers that the node wants a route to, by address.
+func (n *Node) Peers() []PeerInfo {
+	var infos []PeerInfo
+	for _, t := range n.targets.all() {
+		infos = append(infos, PeerInfo{t.addr, t.id, t.configured, string(t.state), t.attempts})
+	}
+	return infos
 }
 
 // resolve returns the address to dial in place of addr, whose name may stand for several servers:
@@ -97,29 +129,30 @@ func (n *Node) attemptEnded(r *route) {
 	e := r.ending.Load()
 	switch {
 	case e.reason == reasonSelfRoute:
-		n.targets.isSelf(r.attempt, r.sole, time.Now())
+		n.targets.isSelf(r.attempt.of, r.sole, time.Now())
 		n.readiness.check()
 	case e.reason == reasonDuplicateRoute:
 	case e.reason == reasonServerShutdown:
 	case e.reason == reasonClientClosed && e.err == nil && r.remote.Load() != nil:
-		n.attemptFailed(r.attempt, errNotChosen)
+		n.attemptFailed(r.attempt.of, errNotChosen)
 	default:
 		err := errors.New(string(e.reason))
 		if e.err != nil {
 			err = fmt.Errorf("%s: %w", e.reason, e.err)
 		}
-		n.attemptFailed(r.attempt, err)
+		n.attemptFailed(r.attempt.of, err)
 	}
 }
 
 // attemptFailed notes that a peer could not be reached, and logs it less and less often.
 func (n *Node) attemptFailed(t *target, err error) {
-	attempts := n.targets.failed(t, time.Now())
+	passedOver := errors.Is(err, errNotChosen)
+	attempts := n.targets.failed(t, passedOver, time.Now())
 	level := slog.LevelError
-	if errors.Is(err, errNotChosen) {
+	if passedOver {
 		level = slog.LevelDebug
 	}
-	if attempts&(attempts-1) == 0 || attempts%1000 == 0 {
+	if attempts > 0 && attempts&(attempts-1) == 0 || attempts%1000 == 999 {
 		n.log.Log(context.Background(), level, "Error trying to connect to route: "+err.Error(),
 			slog.String("route", t.addr), slog.Int("attempts", attempts))
 	}

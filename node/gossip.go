@@ -1,7 +1,6 @@
 package node
 
 import (
-	"log/slog"
 	"net"
 	"net/url"
 	"runtime"
@@ -50,8 +49,14 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 	if !opts.NoAdvertise {
 		info.ConnectURLs = n.ownURLs()
 	}
+	if opts.Compression != CompressionOff {
+		info.Compression = opts.Compression
+	}
+	info.RoutePoolSize = opts.PoolSize
 	if r != nil && r.attempt != nil {
-		info.GossipMode = r.mode
+		info.GossipMode = r.attempt.mode
+		info.RoutePoolIdx = r.attempt.poolIndex
+		info.Compression = r.compression
 	}
 	return info
 }
@@ -59,10 +64,18 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 // routeConnect returns the CONNECT that introduces the node to a peer.
 func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
 	name, fixed := n.cluster.get()
+	var user, pass string
+	switch a := r.attempt; {
+	case a.url != nil && a.url.User != nil:
+		user = a.url.User.Username()
+		pass, _ = a.url.User.Password()
+	case a.auth:
+		user, pass = n.opts.Cluster.User, n.opts.Cluster.Password
+	}
 	return &wire.ConnectOptions{
 		Echo:           true,
-		User:           r.user,
-		Pass:           r.pass,
+		User:           user,
+		Pass:           pass,
 		Name:           n.id,
 		Headers:        true,
 		Cluster:        name,
@@ -76,16 +89,15 @@ func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
 
 // registered spreads the news of a new route.
 func (n *Node) registered(r *route) {
-	r.log(slog.LevelInfo, "Route registered")
-	n.targets.connected(r.peer.ID)
-	news := *r.peer
+	n.targets.connected(r.peer().ID)
+	news := *r.peer()
 	news.IP = r.url()
 	news.Nonce = ""
 	news.GossipMode = gossipStop
 	line := news.Append(nil)
 	// What a dialler was told about this peer, it has been told about the others as well. The
 	// others, if they are shoal nodes, are told the newcomer's address by it.
-	tell := r.peer.GossipMode != gossipStop && (r.attempt == nil || r.configured || r.mode == gossipForce)
+	tell := r.peer().GossipMode != gossipStop && (r.attempt == nil || r.attempt.configured || r.attempt.mode == gossipForce)
 	for _, other := range n.routes.list() {
 		if other == r {
 			continue
@@ -96,7 +108,7 @@ func (n *Node) registered(r *route) {
 		if r.isShoal {
 			// nats-server leaves it to the others to dial the newcomer. Told of them, it can wait
 			// for their interest before it serves clients.
-			known := *other.remote.Load()
+			known := *other.peer()
 			known.IP = other.url()
 			known.Nonce = ""
 			known.GossipMode = gossipStop
@@ -104,13 +116,13 @@ func (n *Node) registered(r *route) {
 		}
 	}
 	host, port := r.address()
-	n.targets.learn(time.Now(), r.peer.ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipStop, r.peer.AuthRequired)
+	n.targets.learn(time.Now(), r.peer().ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipStop, r.peer().AuthRequired)
 	n.urls.changed()
 }
 
 // hear takes note of a server that a peer knows.
 func (n *Node) hear(info *wire.ServerInfo) {
-	if info.ID == "" || info.ID == n.id || info.LameDuck || n.routes.byID(info.ID) != nil {
+	if info.ID == "" || info.ID == n.id || info.LameDuck || n.routes.knows(info.ID) {
 		return
 	}
 	addr := net.JoinHostPort(info.Host, strconv.Itoa(info.Port))
@@ -124,7 +136,7 @@ func (n *Node) hear(info *wire.ServerInfo) {
 // address returns where the peer listens for routes: what it advertises, or else the address that
 // the connection comes from, with the port that it has named.
 func (r *route) address() (host string, port int) {
-	peer := r.remote.Load()
+	peer := r.peer()
 	if u, err := url.Parse(peer.IP); err == nil && u.Port() != "" {
 		port, _ := strconv.Atoi(u.Port())
 		return u.Hostname(), port

@@ -114,6 +114,17 @@ func (p *peer) want(s string) {
 	}
 }
 
+// read reads as many bytes.
+func (p *peer) read(n int) string {
+	p.t.Helper()
+	p.nc.SetReadDeadline(time.Now().Add(patience))
+	got := make([]byte, n)
+	if n, err := io.ReadFull(p.r, got); err != nil {
+		p.t.Fatalf("got %q (%v)", got[:n], err)
+	}
+	return string(got)
+}
+
 // sync makes sure that the node has carried out everything sent so far, and has sent nothing else.
 func (p *peer) sync() {
 	p.t.Helper()

@@ -92,19 +92,9 @@ func (k *chunk) release() {
 func (c *conn) send(s *stream) (waiting int) {
 	o := &c.out
 	b := s.buf
-	if len(b) == 0 {
+	if !c.accept(s) {
 		return 0
 	}
-	if c.node.trace {
-		c.traceOut(b)
-	}
-	o.mu.Lock()
-	if o.closed || c.drops(s) {
-		o.mu.Unlock()
-		return 0
-	}
-	o.msgs += s.msgs
-	o.bytes += s.bytes
 	if o.writing {
 		return c.enqueue(s, false)
 	}
@@ -135,22 +125,31 @@ func (c *conn) send(s *stream) (waiting int) {
 // has to write the queue, by combine.
 func (c *conn) offer(s *stream) (waiting int, mine bool) {
 	o := &c.out
-	if len(s.buf) == 0 {
+	if !c.accept(s) {
 		return 0, false
+	}
+	mine = !o.writing
+	o.writing = true
+	return c.enqueue(s, true), mine
+}
+
+// accept counts s as sent and takes the lock, unless there is nothing to send or it is refused.
+func (c *conn) accept(s *stream) bool {
+	if len(s.buf) == 0 {
+		return false
 	}
 	if c.node.trace {
 		c.traceOut(s.buf)
 	}
+	o := &c.out
 	o.mu.Lock()
 	if o.closed || c.drops(s) {
 		o.mu.Unlock()
-		return 0, false
+		return false
 	}
 	o.msgs += s.msgs
 	o.bytes += s.bytes
-	mine = !o.writing
-	o.writing = true
-	return c.enqueue(s, true), mine
+	return true
 }
 
 // sendLine is send for a few bytes that belong to no message.
@@ -214,12 +213,13 @@ func (o *outbound) gather(budget *pendingBudget, b []byte) bool {
 }
 
 // keep copies s so that what follows the first bytes outlives the batch. A large copy, or one that
-// many need, is made once for all connections.
+// many need, is made once for all connections that get the same bytes.
 func (c *conn) keep(s *stream, from int, many bool) piece {
-	if len(s.buf) <= smallWrite && !many {
+	if len(s.buf) <= smallWrite && !many || s.holed() {
 		// The chunk is this connection's own, so later bytes may be gathered behind these.
-		k := c.newChunk(len(s.buf))
-		return piece{k.buf.data[from:copy(k.buf.data, s.buf)], k}
+		rest := s.buf[from:]
+		k := c.newChunk(len(rest))
+		return piece{k.buf.data[:copy(k.buf.data, rest)], k}
 	}
 	if s.kept == nil {
 		s.kept = c.newChunk(len(s.buf))
@@ -348,7 +348,7 @@ func (c *conn) drain() {
 		}
 		deadline := c.node.opts.WriteDeadline
 		c.sock.nc.SetWriteDeadline(time.Now().Add(deadline))
-		_, err := vector.WriteTo(c.sock.nc)
+		err := c.sock.write(vector)
 		releaseAll(pieces)
 		if err != nil {
 			if isTimeout(err) {
@@ -375,19 +375,31 @@ func (c *conn) flush(timeout time.Duration) {
 	o := &c.out
 	o.mu.Lock()
 	o.closed = true
-	if !o.writing || o.cut {
-		o.mu.Unlock()
-		return
-	}
-	drained := make(chan struct{})
-	o.drained = drained
 	o.mu.Unlock()
+	if c.settle(timeout) {
+		o.mu.Unlock()
+	}
+}
+
+// settle waits until nothing waits to be written any more, but no longer than timeout. It reports
+// whether that was so, and holds the lock then. Only the reader may call it.
+func (c *conn) settle(timeout time.Duration) bool {
+	o := &c.out
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	select {
-	case <-drained:
-	case <-timer.C:
+	o.mu.Lock()
+	for o.writing && !o.cut {
+		drained := make(chan struct{})
+		o.drained = drained
+		o.mu.Unlock()
+		select {
+		case <-drained:
+		case <-timer.C:
+			return false
+		}
+		o.mu.Lock()
 	}
+	return true
 }
 
 // discard refuses further bytes and forgets those that wait.

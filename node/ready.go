@@ -43,13 +43,5 @@ func (r *readiness) wait(ctx context.Context, timeout time.Duration) {
 // Synchronized reports whether every peer that the node knows of has been tried at least once, and
 // all those that it has a route to have sent their interest.
 func (n *Node) Synchronized() bool {
-	if !n.targets.settled() {
-		return false
-	}
-	for _, r := range n.routes.list() {
-		if !r.synced.Load() {
-			return false
-		}
-	}
-	return true
+	return n.targets.settled() && n.routes.synchronized()
 }

@@ -36,20 +36,20 @@ const (
 // knows at its first PONG also that it has seen all the interest of the other.
 type route struct {
 	conn
-	attempt    *target // what was dialled, nil if it was accepted
-	user       string  // to introduce the node with
-	pass       string
-	mode       int  // gossip mode to introduce the node with
-	configured bool // rather than learned about
-	sole       bool // no other server is behind the address that was dialled
+	attempt *attempt // by which the node has dialled, nil if it has accepted
+	sole    bool     // no other server is behind the address that was dialled
 
 	// The rest, unless it says otherwise, belongs to the reader.
-	introducedBy bool             // CONNECT came, or the node has dialled
-	peer         *wire.ServerInfo // the first INFO of the other side
-	isShoal      bool
-	owed         int // PONGs that wait for registration
+	introducedBy  bool   // CONNECT came, or the node has dialled
+	slot          string // of the connection among those to the peer
+	account       string // the only one that the connection is for, empty if there may be several
+	carriesGlobal bool   // interest in subjects of the global account is announced here
+	compression   string // mode that both sides agreed on
+	awaitsInfo    bool   // compression has begun here, but not yet at the other side
+	isShoal       bool
+	owed          int // PONGs that wait for registration
 
-	remote     atomic.Pointer[wire.ServerInfo] // peer, for others
+	remote     atomic.Pointer[wire.ServerInfo] // the last INFO of the other side, nil before the first
 	registered atomic.Bool
 	synced     atomic.Bool // all interest of the other side is known
 	leaving    atomic.Bool // the other side has said that it goes
@@ -64,16 +64,7 @@ type route struct {
 
 // newRoute makes the connection over nc a route: one that was dialled, or accepted if a is nil.
 func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
-	r := &route{}
-	if a != nil {
-		r.attempt, r.mode, r.configured, r.introducedBy = a.of, a.mode, a.configured, true
-		if a.url != nil && a.url.User != nil {
-			r.user = a.url.User.Username()
-			r.pass, _ = a.url.User.Password()
-		} else if a.auth {
-			r.user, r.pass = n.opts.Cluster.User, n.opts.Cluster.Password
-		}
-	}
+	r := &route{attempt: a, introducedBy: a != nil}
 	r.conn.id = n.lastID.Add(1)
 	r.conn.init(n, nc, r)
 	r.conn.isRoute = true
@@ -101,6 +92,9 @@ func (r *route) begin() {
 	}()
 }
 
+// peer returns what the other side has said of itself, or nil.
+func (r *route) peer() *wire.ServerInfo { return r.remote.Load() }
+
 // kind implements handler.
 func (r *route) kind() string { return "Router" }
 
@@ -108,13 +102,14 @@ func (r *route) kind() string { return "Router" }
 func (r *route) configure(p *wire.Parser) {
 	p.Role = wire.FromRoute
 	p.Headers = true
+	p.DedicatedAccount = r.dedicated()
 	p.MaxControlLine = 0
 	p.MaxPayload = maxRoutedPayload
 }
 
 // admit implements handler. Nothing that comes before CONNECT is worth parsing.
 func (r *route) admit(b []byte) error {
-	if !r.introducedBy && r.peer == nil && b[0]|0x20 != 'c' {
+	if !r.introducedBy && r.peer() == nil && b[0]|0x20 != 'c' {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
 	return nil
@@ -217,11 +212,16 @@ func (r *route) info(w *work, op *wire.Op) error {
 	switch {
 	case !r.introducedBy:
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
-	case info.RouteAccReqID != "" || info.Gateway != "":
+	case info.RouteAccReqID != "":
+		r.acknowledge(info)
 		return nil
-	case r.peer == nil:
+	case info.Gateway != "":
+		return nil
+	case r.peer() == nil:
 		return r.introduce(w, info)
-	case info.ID == r.peer.ID:
+	case info.ID == r.peer().ID && r.awaitsInfo:
+		return r.introduceAgain(w, info)
+	case info.ID == r.peer().ID:
 		return r.update(info)
 	default:
 		r.node.hear(info)
@@ -242,7 +242,6 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		r.log(slog.LevelError, "Remote server has a duplicate name: "+strconv.Quote(n.name))
 		return &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
 	}
-	r.peer = info
 	r.isShoal = isShoal(info)
 	r.remote.Store(info)
 	r.conn.headers.Store(info.Headers)
@@ -257,15 +256,61 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 			return err
 		}
 	}
+	mode, err := negotiateCompression(n.opts.Cluster.Compression, info.Compression)
+	if err != nil {
+		return refusal(err.Error())
+	}
+	r.compression = mode
 	if r.attempt != nil {
-		if old := n.routes.byID(info.ID); n.targets.identified(r.attempt, info.ID) && old != nil {
-			old.probe(probeTime)
+		if !r.attempt.pooled && n.targets.identified(r.attempt.of, info.ID) {
+			if old := n.routes.inSlot(info.ID, soleSlot); old != nil {
+				old.probe(probeTime)
+			}
 			return &ending{reason: reasonDuplicateRoute}
 		}
 		r.sendLine(n.routeConnect(r).Append(nil))
 		r.sendLine(n.routeInfo(r).Append(nil))
 	}
-	if r.isShoal && n.id < info.ID { // this node is the judge
+	if wantsCompression(mode) {
+		// The rest of what was read is compressed, so the reader has to come back first.
+		w.interrupt = r.switchOver
+		return nil
+	}
+	return r.acquainted(w)
+}
+
+// switchOver goes on when both sides have agreed to compress. A compressed stream begins with another
+// INFO, which replaces the first. Whoever has dialled sends it only after that of the other side:
+// nats-server can switch only between two reads, so it must not be sent anything compressed together
+// with what is not.
+func (r *route) switchOver() error {
+	if err := r.compress(encoderOptions(r.compression, time.Since(r.start))); err != nil {
+		return err
+	}
+	r.awaitsInfo = true
+	if r.attempt == nil {
+		r.sendLine(r.node.routeInfo(r).Append(nil))
+	}
+	return nil
+}
+
+// introduceAgain carries out the INFO at the start of a compressed stream.
+func (r *route) introduceAgain(w *work, info *wire.ServerInfo) error {
+	r.awaitsInfo = false
+	r.remote.Store(info)
+	if r.attempt != nil {
+		r.sendLine(r.node.routeInfo(r).Append(nil))
+	}
+	return r.acquainted(w)
+}
+
+// acquainted goes on when both sides have introduced themselves and agreed on what is to follow.
+func (r *route) acquainted(w *work) error {
+	if err := r.place(); err != nil {
+		return err
+	}
+	w.parser.DedicatedAccount = r.dedicated()
+	if r.isShoal && r.node.id < r.peer().ID { // this node is the judge
 		if err := r.register(); err != nil {
 			return err
 		}
@@ -274,10 +319,11 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 	return nil
 }
 
-// register makes the connection the route to its peer.
+// register makes the connection a route to its peer.
 func (r *route) register() error {
 	n := r.node
-	if old := n.routes.register(r); old != nil {
+	first, old := n.routes.register(r)
+	if old != nil {
 		// It may be the one that died; if it does, the next attempt succeeds.
 		old.probe(probeTime)
 		return &ending{reason: reasonDuplicateRoute}
@@ -285,8 +331,16 @@ func (r *route) register() error {
 	r.registered.Store(true)
 	n.alarms.cancel(&r.handshake)
 	n.alarms.set(&r.ping, time.Now().Add(firstRoutePing+rand.N(firstRoutePing/5)))
-	n.registered(r)
-	n.interest.snapshot(r)
+	r.log(slog.LevelInfo, "Route registered")
+	if r.attempt != nil && r.attempt.pooled {
+		n.routes.poolDialed(r.peer().ID, r.attempt.poolIndex, true)
+	}
+	if first {
+		n.registered(r)
+	}
+	if r.carriesGlobal {
+		n.interest.snapshot(r)
+	}
 	for ; r.owed > 0; r.owed-- {
 		r.sendLine(pongLine)
 	}
@@ -295,7 +349,7 @@ func (r *route) register() error {
 
 // pinged answers PING. The first answer tells the other side that it has seen all our interest.
 func (r *route) pinged(w *work) {
-	if r.peer != nil && !r.registered.Load() {
+	if r.peer() != nil && !r.registered.Load() {
 		r.owed++
 		return
 	}
@@ -305,12 +359,12 @@ func (r *route) pinged(w *work) {
 func (r *route) ponged(w *work) {
 	r.pongs.Add(1)
 	r.liveness.pong(time.Now())
-	if r.peer == nil {
+	if r.peer() == nil {
 		return
 	}
 	if !r.registered.Load() {
 		// The judge has accepted this one, so an older one is dead.
-		if old := r.node.routes.byID(r.peer.ID); old != nil {
+		if old := r.node.routes.inSlot(r.peer().ID, r.slot); old != nil {
 			old.end(&ending{reason: reasonDuplicateRoute})
 			r.node.routes.unregister(old)
 		}
@@ -321,6 +375,8 @@ func (r *route) ponged(w *work) {
 	}
 	if !r.synced.Swap(true) {
 		r.node.readiness.check()
+		r.node.routes.fillPool(r)
+		r.node.wakeDialer()
 	}
 }
 
@@ -328,6 +384,7 @@ func (r *route) ponged(w *work) {
 func (r *route) update(info *wire.ServerInfo) error {
 	if info.LameDuck || info.Shoal != nil && info.Shoal.Leaving {
 		r.leaving.Store(true)
+		r.avoid.Store(true)
 		r.node.urls.changed()
 		return nil
 	}
@@ -335,7 +392,6 @@ func (r *route) update(info *wire.ServerInfo) error {
 		return nil
 	}
 	// nats-server fixes the rest at the handshake; between shoal nodes it may change.
-	r.peer = info
 	r.remote.Store(info)
 	r.node.urls.changed()
 	return r.meet(info.Cluster, info.Shoal.FixedName, true)
@@ -354,7 +410,7 @@ func (r *route) refused(op *wire.Op) error {
 // checkHandshake is the alarm of a connection that is not a route in time.
 func (r *route) checkHandshake(time.Time) time.Time {
 	e := &ending{reason: reasonAuthTimeout}
-	if r.attempt == nil && r.remote.Load() == nil {
+	if r.attempt == nil && r.peer() == nil {
 		e.text = wire.TextAuthTimeout
 	}
 	r.end(e)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,14 +12,14 @@ import (
 
 // routes are the connections of a node to its peers.
 type routes struct {
-	mu         sync.Mutex // guards the rest
-	all        map[*route]struct{}
-	registered map[string]*route // by ID of the peer
-	closed     *ending           // why there are no more
+	mu     sync.Mutex // guards the rest
+	all    map[*route]struct{}
+	links  map[string]*link // with registered connections, by ID of the peer
+	closed *ending          // why there are no more
 }
 
 func (t *routes) init() {
-	t.all, t.registered = make(map[*route]struct{}), make(map[string]*route)
+	t.all, t.links = make(map[*route]struct{}), make(map[string]*link)
 }
 
 // add takes in a new connection, for which a goroutine is going to be started. It reports whether
@@ -35,26 +36,41 @@ func (t *routes) add(r *route) bool {
 	return true
 }
 
-// register makes r the route to its peer, or returns the one that there is.
-func (t *routes) register(r *route) (old *route) {
+// register gives r its slot, or returns the connection that has it. It reports whether r is the first
+// connection to its peer.
+func (t *routes) register(r *route) (first bool, old *route) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old := t.registered[r.peer.ID]; old != nil {
-		return old
+	l := t.links[r.peer().ID]
+	if l == nil {
+		l = &link{routes: make(map[string]*route)}
+		t.links[r.peer().ID] = l
 	}
-	t.registered[r.peer.ID] = r
-	return nil
+	if old := l.routes[r.slot]; old != nil {
+		return false, old
+	}
+	l.routes[r.slot] = r
+	return len(l.routes) == 1, nil
 }
 
-// unregister makes room for another route to the peer of r. It reports whether r was registered.
-func (t *routes) unregister(r *route) bool {
+// unregister makes room for another connection in the slot of r. It reports whether r was the last
+// connection to its peer.
+func (t *routes) unregister(r *route) (last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r.peer == nil || t.registered[r.peer.ID] != r {
+	if r.peer() == nil {
 		return false
 	}
-	delete(t.registered, r.peer.ID)
-	return true
+	l := t.links[r.peer().ID]
+	if l == nil || l.routes[r.slot] != r {
+		return false
+	}
+	delete(l.routes, r.slot)
+	if len(l.routes) == 0 {
+		delete(t.links, r.peer().ID)
+		return true
+	}
+	return false
 }
 
 // remove forgets a connection that has ended.
@@ -66,32 +82,82 @@ func (t *routes) remove(r *route) {
 	n.interest.leave(r)
 	n.clients.left.Add(1) // for caches that know the connection
 	if t.unregister(r) {
-		n.targets.disconnected(r.peer.ID, time.Now(), r.attempt != nil, r.leaving.Load())
+		n.targets.disconnected(r.peer().ID, time.Now(), r.attempt != nil, r.leaving.Load())
 		n.urls.changed()
 	}
 	if r.attempt != nil && !r.registered.Load() {
-		n.attemptEnded(r)
+		if r.attempt.pooled {
+			t.poolDialed(r.attempt.id, r.attempt.poolIndex, false)
+		} else {
+			n.attemptEnded(r)
+		}
 	}
+	n.wakeDialer() // a pool may have lost a connection
 	n.readiness.check()
 }
 
-// byID returns the registered route to a peer, or nil.
-func (t *routes) byID(id string) *route {
+// inSlot returns the registered connection to a peer in that slot, or nil.
+func (t *routes) inSlot(id, slot string) *route {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.registered[id]
+	if l := t.links[id]; l != nil {
+		return l.routes[slot]
+	}
+	return nil
 }
 
-// list returns the registered routes, the oldest first.
+// knows reports whether there is a registered connection to a peer.
+func (t *routes) knows(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.links[id] != nil
+}
+
+// list returns one registered connection for each peer, the oldest first.
 func (t *routes) list() []*route {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := make([]*route, 0, len(t.registered))
-	for _, r := range t.registered {
-		list = append(list, r)
+	list := make([]*route, 0, len(t.links))
+	for _, l := range t.links {
+		list = append(list, l.first())
 	}
-	slices.SortFunc(list, func(a, b *route) int { return cmp.Compare(a.id, b.id) })
+	sortByAge(list)
 	return list
+}
+
+// registered returns all registered connections, the oldest first.
+func (t *routes) registered() []*route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []*route
+	for _, l := range t.links {
+		list = slices.AppendSeq(list, maps.Values(l.routes))
+	}
+	sortByAge(list)
+	return list
+}
+
+// synchronized reports whether every peer has sent all its interest.
+func (t *routes) synchronized() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.links {
+		carried := false
+		for _, r := range l.routes {
+			if !r.synced.Load() {
+				return false
+			}
+			carried = carried || r.carriesGlobal
+		}
+		if !carried {
+			return false
+		}
+	}
+	return true
+}
+
+func sortByAge(list []*route) {
+	slices.SortFunc(list, func(a, b *route) int { return cmp.Compare(a.id, b.id) })
 }
 
 // everyone returns all connections, also those without a registered peer.
@@ -108,10 +174,10 @@ func (t *routes) everyone() []*route {
 // renamed tells shoal nodes the new name of the cluster, which the node has learned on the
 // connection from. Others know the route under the old name; it has to be made anew.
 func (t *routes) renamed(from *route) {
-	for _, r := range t.list() {
+	for _, r := range t.registered() {
 		switch {
-		case r == from:
-		case isShoal(r.remote.Load()):
+		case r == from || from.peer() != nil && r.peer().ID == from.peer().ID:
+		case isShoal(r.peer()):
 			r.sendLine(r.node.routeInfo(r).Append(nil))
 		default:
 			r.end(&ending{reason: reasonClusterName})
@@ -122,7 +188,7 @@ func (t *routes) renamed(from *route) {
 // announce tells shoal nodes what has changed about this one; nats-server would not listen.
 func (t *routes) announce() {
 	for _, r := range t.list() {
-		if isShoal(r.remote.Load()) {
+		if isShoal(r.peer()) {
 			r.sendLine(r.node.routeInfo(r).Append(nil))
 		}
 	}
@@ -183,13 +249,17 @@ type RouteInfo struct {
 	InMsgs, InBytes, OutMsgs, OutBytes uint64
 	// Subscriptions is the number of entries of the peer's interest.
 	Subscriptions int
+	// Account is the only account that the connection is for, empty if it is for several.
+	Account string
+	// Compression is the mode of compression.
+	Compression string
 	// Synchronized says that the peer's interest at registration has been received.
 	Synchronized bool
 }
 
-// Routes describes the registered routes, the oldest first.
+// Routes describes the registered connections to peers, the oldest first.
 func (n *Node) Routes() []RouteInfo {
-	list := n.routes.list()
+	list := n.routes.registered()
 	infos := make([]RouteInfo, len(list))
 	for i, r := range list {
 		infos[i] = r.describe()
@@ -199,7 +269,7 @@ func (n *Node) Routes() []RouteInfo {
 
 func (r *route) describe() RouteInfo {
 	t := r.traffic()
-	peer := r.remote.Load()
+	peer := r.peer()
 	ip, port := r.address()
 	info := RouteInfo{
 		ID:            r.id,
@@ -207,7 +277,7 @@ func (r *route) describe() RouteInfo {
 		RemoteName:    peer.Name,
 		Shoal:         isShoal(peer),
 		Solicited:     r.attempt != nil,
-		Configured:    r.configured,
+		Configured:    r.attempt != nil && r.attempt.configured,
 		IP:            ip,
 		Port:          port,
 		Start:         r.start,
@@ -218,6 +288,8 @@ func (r *route) describe() RouteInfo {
 		OutMsgs:       t.outMsgs,
 		OutBytes:      t.outBytes,
 		Subscriptions: r.subs.len(),
+		Account:       r.account,
+		Compression:   r.compression,
 		Synchronized:  r.synced.Load(),
 		LastActivity:  time.Unix(0, r.lastIn.Load()),
 	}

@@ -3,7 +3,9 @@ package node
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,10 +71,16 @@ func TestWriteDeadline(t *testing.T) {
 }
 
 func TestPendingBudget(t *testing.T) {
+	for _, sid := range []int{0, 1} {
+		t.Run(fmt.Sprint("sids differ by ", sid), func(t *testing.T) { testPendingBudget(t, sid) })
+	}
+}
+
+func testPendingBudget(t *testing.T, sid int) {
 	const consumers, budget = 10, 16 << 20
 	n := startNode(t, Options{PendingBudget: budget}, wide(consumers))
-	for range consumers {
-		dial(t, n, quiet+"SUB s 1\r\n").sync()
+	for i := range consumers {
+		dial(t, n, quiet+fmt.Sprintf("SUB s %d\r\n", 10+i*sid)).sync()
 	}
 	p := dial(t, n, quiet)
 	var most int64
@@ -85,6 +93,51 @@ func TestPendingBudget(t *testing.T) {
 		t.Errorf("%d bytes were waiting, the budget is %d", most, budget)
 	}
 	eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
+}
+
+// TestFullSocketsGetTheirOwnIDs has receivers of one stream, but with IDs of their own, begin to read
+// when their sockets have long been full.
+func TestFullSocketsGetTheirOwnIDs(t *testing.T) {
+	const receivers, messages, size = 5, 800, 16 << 10
+	t.Run("written by the reader", func(t *testing.T) { testFullSockets(t, wideFanOut, receivers, messages, size) })
+	t.Run("written by others", func(t *testing.T) { testFullSockets(t, 1, receivers, messages, size) })
+}
+
+func testFullSockets(t *testing.T, wideFanOut, receivers, messages, size int) {
+	n := startNode(t, Options{}, wide(wideFanOut))
+	var peers []*peer
+	for i := range receivers {
+		p := dial(t, n, quiet+fmt.Sprintf("SUB s %d\r\nSUB s.> %d\r\nSUB * %d\r\n", 1+i, 10+i, 20+i))
+		p.sync()
+		peers = append(peers, p)
+	}
+	p := dial(t, n, quiet)
+	payload := strings.Repeat("x", size)
+	for i := range messages {
+		subject := []string{"s", "s.a"}[i%2]
+		p.send(fmt.Sprintf("PUB %s %d\r\n%06d%s\r\n", subject, 6+size, i, payload))
+	}
+	p.sync()
+	for k, p := range peers {
+		p.send("PING\r\n")
+		for i := range messages {
+			if i%2 == 1 {
+				p.want(message("s.a", fmt.Sprint(10+k), fmt.Sprintf("%06d%s", i, payload)))
+				continue
+			}
+			want := []string{fmt.Sprint(1 + k), fmt.Sprint(20 + k)}
+			for range 2 {
+				sid := strings.Fields(p.line())[2]
+				at := slices.Index(want, sid)
+				if at < 0 {
+					t.Fatalf("receiver %d: message %d for %q, want %q", k, i, sid, want)
+				}
+				want = slices.Delete(want, at, at+1)
+				p.want(fmt.Sprintf("%06d%s\r\n", i, payload))
+			}
+		}
+		p.want("PONG\r\n")
+	}
 }
 
 // TestFastProducerIsStalled publishes faster than a consumer reads, without ever losing it.

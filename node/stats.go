@@ -14,8 +14,9 @@ type Stats struct {
 	OutMsgs, OutBytes uint64
 	// Subscriptions is the number of subscriptions of clients.
 	Subscriptions int
-	// Routes is the number of peers that there is a route to.
-	Routes int
+	// Remotes is the number of peers that there is a route to, Routes that of the connections to
+	// them.
+	Remotes, Routes int
 	// SlowConsumers counts connections that were cut because they read too slowly.
 	SlowConsumers uint64
 	// StaleConnections counts connections that were closed because they did not answer PING.
@@ -52,7 +53,7 @@ func (c *conn) traffic() traffic {
 // Stats returns the current figures. It visits every connection.
 func (n *Node) Stats() Stats {
 	connections, t := n.clients.total()
-	subscriptions, routes := n.index.Len(), n.routes.list()
+	subscriptions, routes := n.index.Len(), n.routes.registered()
 	for _, r := range routes {
 		subscriptions -= r.subs.len()
 	}
@@ -65,6 +66,7 @@ func (n *Node) Stats() Stats {
 		OutMsgs:          t.outMsgs,
 		OutBytes:         t.outBytes,
 		Subscriptions:    subscriptions,
+		Remotes:          len(n.routes.list()),
 		Routes:           len(routes),
 		SlowConsumers:    n.slowConsumers.Load(),
 		StaleConnections: n.staleConnections.Load(),

@@ -9,6 +9,8 @@ type stream struct {
 	msgs  uint64
 	bytes uint64 // of payload
 	lines bool   // there is something else than messages in it, which must not be dropped
+
+	firstHole, lastHole int // in batch.holes, as indexes from 1 on
 }
 
 // add appends prefix and tail, which are one message with size bytes of payload.

@@ -39,8 +39,9 @@ type target struct {
 	mode       int      // gossip mode under which it was learned about
 	id         string   // of the server there, if known
 	state      targetState
-	tries      int // attempts ever
-	attempts   int // failed since the last success
+	tries      int  // attempts ever
+	attempts   int  // failed since the last success
+	passedOver bool // the last one because the peer has preferred another connection
 	next       time.Time
 	lost       time.Time // since when there is no route
 }
@@ -48,7 +49,9 @@ type target struct {
 // attempt is a target to dial, as it was when that was decided.
 type attempt struct {
 	target
-	of *target
+	of        *target
+	pooled    bool // there is a connection, but its pool is not full
+	poolIndex int  // of the connection in the pool
 }
 
 // targets are the addresses that the node wants a route to, and what has become of it. It decides who is
@@ -103,7 +106,7 @@ func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
 }
 
 // reached notes that there is a route.
-func (p *target) reached() { p.state, p.attempts = targetConnected, 0 }
+func (p *target) reached() { p.state, p.attempts, p.passedOver = targetConnected, 0, false }
 
 // due returns the peers that are to be dialled now, and marks them so. next is when to ask again, or
 // zero if only an event can change the answer.
@@ -148,10 +151,12 @@ func (t *targets) forget(p *target, now time.Time) bool {
 	return !p.configured && (t.retries > 0 && p.attempts > t.retries || now.Sub(p.lost) > learnedMemory)
 }
 
-// failed notes that an attempt to reach p has failed, and returns how many have.
-func (t *targets) failed(p *target, now time.Time) (attempts int) {
+// failed notes that an attempt to reach p has failed, and returns how many have. It may be that the
+// peer has passed over the connection in favour of another one.
+func (t *targets) failed(p *target, passedOver bool, now time.Time) (attempts int) {
 	t.mu.Lock()
 	if p.state == targetDialing {
+		p.passedOver = passedOver
 		p.attempts++
 		p.state = targetWaiting
 		p.next = now.Add(p.backoff())
@@ -217,10 +222,10 @@ func (t *targets) disconnected(id string, now time.Time, solicited, left bool) {
 	delete(t.routed, id)
 	for addr, p := range t.byAddr {
 		switch {
-		case p.id != id || p.state != targetConnected:
+		case p.id != id:
 		case left && !p.configured:
 			delete(t.byAddr, addr)
-		default:
+		case p.state == targetConnected:
 			p.state, p.attempts, p.lost = targetWaiting, 0, now
 			wait := minBackoff
 			if !solicited && !p.configured {
@@ -234,19 +239,24 @@ func (t *targets) disconnected(id string, now time.Time, solicited, left bool) {
 }
 
 // settled reports whether every configured or learned peer has been tried: it has a route, or an
-// attempt has failed.
+// attempt has failed. A connection that was passed over is no failure yet, for the other one may
+// just be about to become the route.
 func (t *targets) settled() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.byAddr {
-		if p.attempts == 0 && (p.state == targetWaiting || p.state == targetDialing) {
+		tried := p.attempts > 0
+		if p.passedOver {
+			tried = p.attempts > 2
+		}
+		if !tried && (p.state == targetWaiting || p.state == targetDialing) {
 			return false
 		}
 	}
 	return true
 }
 
-// all returns a copy of every peer, by address.
+// all returns a copy of every target, by address.
 func (t *targets) all() []target {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -110,7 +110,7 @@ func (u *urls) compute() (changed bool) {
 		if r.leaving.Load() {
 			continue
 		}
-		for _, url := range r.remote.Load().ConnectURLs {
+		for _, url := range r.peer().ConnectURLs {
 			if !slices.Contains(list, url) {
 				list = append(list, url)
 			}

@@ -1,0 +1,60 @@
+package node
+
+import (
+	"fmt"
+	"testing"
+)
+
+// subscribed returns a node with one subscription for each of so many subjects, and those subjects.
+func subscribed(t testing.TB, n int) (*Node, [][]byte) {
+	node, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	null := newSink(t)
+	c := node.newClient(null)
+	var subjects [][]byte
+	for i := range n {
+		s := &subscription{conn: &c.conn, subject: fmt.Sprintf("region.%d.device.%d.status", i%50, i), sid: fmt.Sprint(1000 + i)}
+		node.index.Insert(s.subject, "", s)
+		subjects = append(subjects, []byte(s.subject))
+	}
+	return node, subjects
+}
+
+// BenchmarkLookup measures what a reader needs to learn who receives a message.
+func BenchmarkLookup(b *testing.B) {
+	for _, bench := range []struct {
+		name     string
+		subjects int
+	}{
+		{"same subject", 1},
+		{"100 subjects", 100}, // all in the cache
+		{"50000 subjects", 50_000},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			node, subjects := subscribed(b, bench.subjects)
+			publisher := node.newClient(newSink(b))
+			c := &publisher.resume().cache
+			for range 3 {
+				for _, s := range subjects {
+					c.lookup(s)
+				}
+				c.flushed()
+			}
+			b.ReportAllocs()
+			i, at := 0, 0
+			for b.Loop() {
+				if len(c.lookup(subjects[at]).groups) != 1 {
+					b.Fatal("not found")
+				}
+				if at++; at == len(subjects) {
+					at = 0
+				}
+				if i++; i%100 == 0 {
+					c.flushed()
+				}
+			}
+		})
+	}
+}
