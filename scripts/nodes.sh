@@ -70,10 +70,10 @@ wait_for() {
 
 # nodes: prints the directories of all nodes, in their order.
 nodes() {
-	local dir
+	local dir name
 	for dir in "$state"/node-*; do
-		[[ ! -d $dir ]] || echo "$dir"
-	done | sort -t- -k2 -n
+		[[ ! -d $dir ]] || echo "${dir##*/node-}"
+	done | sort -n | while read -r name; do echo "$state/node-$name"; done
 }
 
 # running: prints the directories of the nodes that run.
