@@ -72,6 +72,7 @@ func (l *load) connect(node int, name string) (*client, error) {
 			nats.MaxReconnects(-1),
 			nats.ReconnectWait(100*time.Millisecond),
 			nats.DisconnectErrHandler(func(*nats.Conn, error) { c.moves.closed(time.Now()) }),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what it costs is counted
 			nats.ReconnectHandler(func(*nats.Conn) { c.moves.made(time.Now()) }),
 		)
 		if err != nil {
