@@ -41,7 +41,7 @@ func run(o options) error {
 	if err := l.start(); err != nil {
 		return err
 	}
-	if err := l.waitUntilReady(30 * time.Second); err != nil {
+	if err := l.waitUntilReady(10 * time.Second); err != nil {
 		return err
 	}
 	fmt.Println("ready")
