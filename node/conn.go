@@ -371,7 +371,7 @@ func (c *conn) logEnding(e *ending) {
 	case reasonSlowPending, reasonSlowWrite:
 		level = slog.LevelWarn
 	case reasonParseError, reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
-		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections:
+		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
 		level = slog.LevelError
 	}
 	msg := c.handler.kind() + " connection closed: " + string(e.reason)

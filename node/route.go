@@ -193,8 +193,8 @@ func (r *route) connect(op *wire.Op) error {
 
 // meet compares the names of the clusters. If the node takes over the name of its peer, that is
 // announced to the others.
-func (r *route) meet(name string, fixed, shoal bool) error {
-	adopted, err := r.node.cluster.meet(name, fixed, shoal)
+func (r *route) meet(name string, fixed, yields bool) error {
+	adopted, err := r.node.cluster.meet(name, fixed, yields)
 	if adopted {
 		r.node.log.Info("The cluster is called " + strconv.Quote(name))
 		r.node.routes.renamed(r)
@@ -213,7 +213,9 @@ func (r *route) info(w *work, op *wire.Op) error {
 	case !r.introducedBy:
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	case info.RouteAccReqID != "":
-		r.acknowledge(info)
+		if r.node.opts.Cluster.PoolSize > 0 {
+			r.acknowledge(info)
+		}
 		return nil
 	case info.Gateway != "":
 		return nil
@@ -252,7 +254,14 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		if r.isShoal {
 			fixed = info.Shoal.FixedName
 		}
-		if err := r.meet(info.Cluster, fixed, r.isShoal); err != nil {
+		// A server that was dialled has yet to see the name of this node.
+		err := r.meet(info.Cluster, fixed, r.isShoal || r.attempt != nil)
+		if err != nil && r.attempt != nil {
+			r.log(slog.LevelError, err.(*ending).text)
+			r.sendLine(n.routeConnect(r).Append(nil))
+			return nil // it will refuse, so that both sides log why
+		}
+		if err != nil {
 			return err
 		}
 	}
