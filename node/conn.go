@@ -88,6 +88,7 @@ type work struct {
 	peers          []*group     // that get the current message
 	unserved       [][]byte     // queue groups named by a peer that have no member here
 	tail, stripped []byte
+	shown          []byte // the subject that clients are to see instead of that of the message
 	line           []byte // memory for what precedes the tail, if that is not the same every time
 }
 

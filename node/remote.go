@@ -65,7 +65,12 @@ func (r *route) deliver(w *work, op *wire.Op) {
 		return
 	}
 	w.unserved = w.unserved[:0]
-	w.deliver(w.cache.lookup(op.Subject), op)
+	e := w.cache.lookup(op.Subject)
+	if reply, subject, ok := unpackPush(op.Reply); ok {
+		w.deliverPushed(e, op, reply, subject)
+	} else {
+		w.deliver(e, op)
+	}
 	if len(w.unserved) > 0 {
 		r.bounce(w, op)
 	}
