@@ -142,6 +142,14 @@ stop() {
 	done
 }
 
+# stop_all: stops all nodes that run.
+stop_all() {
+	local dir
+	local -a all=()
+	for dir in $(running); do all+=("$dir"); done
+	stop ${all[@]+"${all[@]}"}
+}
+
 # page DIR PATH: prints a monitoring page of a node. Bash does it, since not everybody has curl.
 page() {
 	local port line

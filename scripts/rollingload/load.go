@@ -192,17 +192,29 @@ func (l *load) ask(node int, now time.Time) {
 // waitUntilReady returns when everybody hears everybody.
 func (l *load) waitUntilReady(patience time.Duration) error {
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		ready := l.asked.answered() >= len(l.servers)
-		for _, s := range l.subscribers {
-			ready = ready && s.received.heardAll()
-		}
-		if ready {
-			return nil
-		}
-		if time.Now().After(end) {
-			return errors.New("not all messages and requests get through, even before anything is upgraded")
+		missing := l.missing()
+		if missing == nil || time.Now().After(end) {
+			return missing
 		}
 	}
+}
+
+// missing says what does not get through, even before anything is upgraded.
+func (l *load) missing() error {
+	for i, s := range l.subscribers {
+		if p := s.received.unheard(); p >= 0 {
+			return fmt.Errorf("subscriber %d on %s hears nothing from the publisher on %s", i,
+				s.ConnectedServerName(), l.publishers[p].ConnectedServerName())
+		}
+	}
+	answered := make([]bool, len(l.requesters))
+	for _, r := range l.asked.all() {
+		answered[r.requester] = answered[r.requester] || r.err == nil
+	}
+	if i := slices.Index(answered, false); i >= 0 {
+		return fmt.Errorf("requests on %s are not answered", l.requesters[i].ConnectedServerName())
+	}
+	return nil
 }
 
 // finish ends the load, and waits for what is still on its way.

@@ -23,7 +23,7 @@ func main() {
 	servers := flag.String("servers", "", "client URLs of all nodes, separated by commas")
 	flag.IntVar(&o.rate, "rate", 5000, "messages per second")
 	flag.IntVar(&o.requests, "requests", 500, "requests per second")
-	flag.IntVar(&o.readers, "readers", 2, "subscribers and responders on each node")
+	flag.IntVar(&o.readers, "readers", 3, "subscribers and responders on each node")
 	flag.Parse()
 	o.servers = strings.Split(*servers, ",")
 	if err := run(o); err != nil {
@@ -41,7 +41,7 @@ func run(o options) error {
 	if err := l.start(); err != nil {
 		return err
 	}
-	if err := l.waitUntilReady(30 * time.Second); err != nil {
+	if err := l.waitUntilReady(10 * time.Second); err != nil {
 		return err
 	}
 	fmt.Println("ready")

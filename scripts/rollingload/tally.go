@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -65,16 +66,11 @@ func (r *received) count() int {
 	return r.total
 }
 
-// heardAll reports whether something came from every publisher.
-func (r *received) heardAll() bool {
+// unheard returns a publisher that nothing came from, or -1.
+func (r *received) unheard() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range r.counts {
-		if len(c) == 0 {
-			return false
-		}
-	}
-	return true
+	return slices.IndexFunc(r.counts, func(c []uint8) bool { return len(c) == 0 })
 }
 
 // request is one request and what became of it.
@@ -101,14 +97,4 @@ func (r *requests) all() []request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.list
-}
-
-// answered returns the number of requests that were answered by now.
-func (r *requests) answered() (n int) {
-	for _, one := range r.all() {
-		if one.err == nil {
-			n++
-		}
-	}
-	return n
 }
