@@ -83,6 +83,10 @@ func (c *conn) add(op string) {
 		}
 		return
 	}
+	if op == "PONG" && c.takeHidden() {
+		c.signal()
+		return
+	}
 	switch {
 	case c.route:
 		if op = c.normaliseRoute(op); op == "" {
@@ -96,6 +100,11 @@ func (c *conn) add(op string) {
 		c.ops = append(c.ops, op)
 		c.mutex.Unlock()
 	}
+	c.signal()
+}
+
+// signal wakes the player.
+func (c *conn) signal() {
 	select {
 	case c.changed <- struct{}{}:
 	default:

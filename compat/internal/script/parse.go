@@ -12,6 +12,8 @@
 //	                    manual: -update leaves the script as it is
 //	                    torn: nats-server itself answers otherwise if the input is cut
 //	                    free: anything may arrive while connections are synchronised
+//	                    settled: only the second PONG of a synchronisation is recorded, so that
+//	                    nothing that comes can be on either side of one
 //	pool A B ...        the messages these connections get count together, as one sorted list
 //	differs reason      shoal is meant to differ here: "A<shoal" lines tell how
 //
@@ -100,7 +102,7 @@ type step struct {
 	pace  time.Duration
 }
 
-var knownOptions = map[string]bool{"unordered": true, "anysid": true, "pings": true, "timed": true, "manual": true, "torn": true, "free": true}
+var knownOptions = map[string]bool{"unordered": true, "anysid": true, "pings": true, "timed": true, "manual": true, "torn": true, "free": true, "settled": true}
 
 var (
 	sendForm   = regexp.MustCompile(`^(?:every (\S+) (\d+)x )?(\w+)> ?(.*)$`)

@@ -69,6 +69,18 @@ func (c *conn) hidePong() int {
 	return c.hidden
 }
 
+// takeHidden reports whether a PONG that has come is one of those.
+func (c *conn) takeHidden() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.toHide == 0 {
+		return false
+	}
+	c.toHide--
+	c.hidden++
+	return true
+}
+
 func (c *conn) hiddenPongs() int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -84,14 +96,6 @@ func (c *conn) normaliseRoute(op string) string {
 	switch {
 	case strings.HasPrefix(op, "INFO "):
 		return c.normaliseRouteInfo(op)
-	case op == "PONG" && c.toHide > 0:
-		c.toHide--
-		c.hidden++
-		select {
-		case c.changed <- struct{}{}:
-		default:
-		}
-		return ""
 	case len(fields) > 2 && fields[1] == "$SYS":
 		return ""
 	case isMessage(op):
