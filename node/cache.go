@@ -144,9 +144,6 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	}
 	c.round++
 	plain := c.result.Plain
-	if len(plain) > few {
-		clear(c.byKey)
-	}
 	for _, s := range plain {
 		if c.excluded(s) {
 			continue
@@ -168,6 +165,7 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 			c.byKey[key] = g
 		}
 	}
+	clear(c.byKey)
 	for _, g := range e.groups {
 		if len(g.subs) > 1 {
 			c.complete(g)
