@@ -4,47 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"syscall"
+
+	"shoal/node"
 )
 
-// listenerURLs returns the URLs at which somebody reaches a listener on host and port. A wildcard
-// host stands for the addresses of this machine, or for loopback if it has no others.
+// listenerURLs returns the URLs at which somebody reaches a listener on host and port.
 func listenerURLs(scheme, host string, port int) []string {
-	hosts := []string{host}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		hosts = machineAddresses()
-	}
+	hosts := node.ReachableHosts(host)
 	urls := make([]string, len(hosts))
 	for i, h := range hosts {
 		urls[i] = scheme + "://" + net.JoinHostPort(h, strconv.Itoa(port))
 	}
 	return urls
-}
-
-// machineAddresses returns the addresses of the interfaces that reach beyond this machine, those
-// of IPv4 first. Link-local ones are left out: they mean nothing without the name of the interface.
-func machineAddresses() []string {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		addrs = nil
-	}
-	var v4, v6 []string
-	for _, addr := range addrs {
-		network, ok := addr.(*net.IPNet)
-		switch {
-		case !ok || !network.IP.IsGlobalUnicast():
-		case network.IP.To4() != nil:
-			v4 = append(v4, network.IP.String())
-		default:
-			v6 = append(v6, network.IP.String())
-		}
-	}
-	if all := slices.Concat(v4, v6); len(all) > 0 {
-		return all
-	}
-	return []string{"127.0.0.1"}
 }
 
 // portOf returns the port that a listener was given.
@@ -55,9 +28,18 @@ func portOf(addr net.Addr) int {
 	return 0
 }
 
+// startError explains why a node could not be started.
+func startError(err error, o *node.Options) error {
+	var cluster *node.ClusterListenError
+	if errors.As(err, &cluster) {
+		return listenError(err, "--cluster", "--cluster", o.Cluster.Host, o.Cluster.Port)
+	}
+	return listenError(err, "--addr", "--port", o.Host, o.Port)
+}
+
 // listenError explains why a listener could not be opened, in terms of the flags that chose its
 // address. Other errors are returned as they are.
-func listenError(err error, portFlag, host string, port int) error {
+func listenError(err error, hostFlag, portFlag, host string, port int) error {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "listen" {
 		return err
@@ -69,9 +51,9 @@ func listenError(err error, portFlag, host string, port int) error {
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s: %d needs privileges, take a port above 1023", portFlag, port)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("--addr: %s is not an address of this machine", host)
+		return fmt.Errorf("%s: %s is not an address of this machine", hostFlag, host)
 	case errors.As(err, &dns):
-		return fmt.Errorf("--addr: %s cannot be resolved to an address", host)
+		return fmt.Errorf("%s: %s cannot be resolved to an address", hostFlag, host)
 	}
 	return fmt.Errorf("%s: cannot listen on %s: %w", portFlag, net.JoinHostPort(host, strconv.Itoa(port)), op.Err)
 }

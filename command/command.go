@@ -56,7 +56,7 @@ func newApp(std streams) *cli.App {
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return fmt.Errorf("%s: unknown command, see shoal --help", c.Args().First())
+				return fmt.Errorf("%s: unknown command, see shoal --help", unknownCommand(c.Args().First()))
 			}
 			if settings.signal != "" {
 				return sendSignal(settings.signal)
@@ -88,6 +88,15 @@ func newApp(std streams) *cli.App {
 		command.CustomHelpTemplate = commandHelp(command)
 	}
 	return app
+}
+
+// unknownCommand returns what somebody typed in place of a command as an error may show it: if it was
+// meant for the list of --routes before it, it may have a password.
+func unknownCommand(text string) string {
+	if strings.Contains(text, "@") {
+		return shownURL(text)
+	}
+	return text
 }
 
 // refuseServerFlags keeps `shoal -p 4333 pub …` from ignoring the port silently.

@@ -47,17 +47,29 @@ func openExtras(s *settings) (_ *extras, err error) {
 	return x, nil
 }
 
-// start serves the listeners, and then writes the files: who finds them finds everything ready.
-func (x *extras) start(m *monitored, logger *slog.Logger) error {
-	urls := portURLs{NATS: listenerURLs("nats", m.settings.node.Host, portOf(m.node.Addr()))}
+// serve begins to answer monitoring requests, so that they tell also that a server is not ready yet.
+func (x *extras) serve(m *monitored, logger *slog.Logger) {
 	if x.monitoring != nil {
 		m.httpPort = x.monitoring.port()
 		x.monitoring.serve(monitor.New(m), logger)
-		urls.Monitoring = x.monitoring.urls()
-		logger.Info("Listening for monitoring requests on " + x.monitoring.address())
 	}
 	if x.profiling != nil {
 		x.profiling.serve(profiles(), logger)
+	}
+}
+
+// announce writes the files when everything is ready for who finds them.
+func (x *extras) announce(m *monitored, logger *slog.Logger) error {
+	options := &m.settings.node
+	urls := portURLs{NATS: listenerURLs("nats", options.Host, portOf(m.node.Addr()))}
+	if x.monitoring != nil {
+		urls.Monitoring = x.monitoring.urls()
+		logger.Info("Listening for monitoring requests on " + x.monitoring.address())
+	}
+	if cluster := m.node.ClusterAddr(); cluster != nil {
+		urls.Cluster = listenerURLs("nats", options.Cluster.Host, portOf(cluster))
+	}
+	if x.profiling != nil {
 		urls.Profile = x.profiling.urls()
 		logger.Info("Listening for profile requests on " + x.profiling.address())
 	}

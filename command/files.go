@@ -67,6 +67,7 @@ type portsFile struct {
 type portURLs struct {
 	NATS       []string `json:"nats,omitempty"`
 	Monitoring []string `json:"monitoring,omitempty"`
+	Cluster    []string `json:"cluster,omitempty"`
 	Profile    []string `json:"profile,omitempty"`
 }
 

@@ -28,7 +28,7 @@ func listenHTTP(flag, host string, port int) (*httpServer, error) {
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(wanted)))
 	if err != nil {
-		return nil, listenError(err, flag, host, port)
+		return nil, listenError(err, "--addr", flag, host, port)
 	}
 	return &httpServer{host: host, listener: listener}, nil
 }

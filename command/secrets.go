@@ -28,23 +28,25 @@ func takeSecrets(args []string) []string {
 		switch name {
 		case "user", "pass", "auth", "password", "token":
 			blank(value)
-		case "s", "server":
-			blankUserInfo(value)
+		case "s", "server", "routes":
+			for url := range strings.SplitSeq(value, ",") {
+				blankUserInfo(url)
+			}
+		case "cluster", "cluster_listen":
+			blankUserInfo(value) // one URL, whose password may have a comma
 		}
 	}
 	return taken
 }
 
-// blankUserInfo blanks what stands between :// and @ in a list of URLs.
-func blankUserInfo(urls string) {
-	for url := range strings.SplitSeq(urls, ",") {
-		_, rest, ok := strings.Cut(url, "://")
-		if !ok {
-			rest = url
-		}
-		if at := strings.LastIndexByte(rest, '@'); at > 0 {
-			blank(rest[:at])
-		}
+// blankUserInfo blanks what stands between :// and @ in a URL.
+func blankUserInfo(url string) {
+	_, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		rest = url
+	}
+	if at := strings.LastIndexByte(rest, '@'); at > 0 {
+		blank(rest[:at])
 	}
 }
 

@@ -17,6 +17,12 @@ func TestTakeSecrets(t *testing.T) {
 		{"shoal pub --password p --token=t user pass", "shoal pub --password x --token=x user pass"},
 		{"shoal pub -s nats://u:p@h:1,h2,t@h3 a", "shoal pub -s nats://xxx@h:1,h2,x@h3 a"},
 		{"shoal pub --server=nats://h:1 a", "shoal pub --server=nats://h:1 a"},
+		{"shoal -cluster nats://u:p,q@h:1 -p 1", "shoal -cluster nats://xxxxx@h:1 -p 1"},
+		{"shoal --cluster=u:p@h:1", "shoal --cluster=xxx@h:1"},
+		{"shoal --cluster_listen nats://u:p@:-1", "shoal --cluster_listen nats://xxx@:-1"},
+		{"shoal -routes=nats://u:p@a:1,b:2,nats://u:q@c", "shoal -routes=nats://xxx@a:1,b:2,nats://xxx@c"},
+		{"shoal --routes nats://u:p@a --routes nats://u:q@b", "shoal --routes nats://xxx@a --routes nats://xxx@b"},
+		{"shoal --cluster nats://:6222 -D", "shoal --cluster nats://:6222 -D"},
 	} {
 		// Strings of their own, since they get overwritten.
 		args := strings.Fields(string([]byte(tt.args)))

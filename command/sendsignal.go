@@ -20,6 +20,7 @@ func signalCommands() map[string]syscall.Signal {
 		"quit":   syscall.SIGINT,
 		"term":   syscall.SIGTERM,
 		"reopen": syscall.SIGUSR1,
+		"ldm":    syscall.SIGUSR2,
 	}
 }
 

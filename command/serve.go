@@ -35,7 +35,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	// From here on no signal may catch the server with half of its files written.
 	signals := make(chan os.Signal, 8)
 	// QUIT is not among them: it keeps showing all goroutines, as in every Go program.
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 	// A Go program dies by default when it logs to a pipe that nobody reads any more.
 	signal.Ignore(syscall.SIGPIPE)
@@ -55,16 +55,23 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	}
 	defer x.close()
 
-	if err := n.Start(ctx); err != nil {
-		return listenError(err, "--port", s.node.Host, s.node.Port)
+	r := &running{monitored: &monitored{node: n, settings: s}, signals: signals, log: log}
+	x.serve(r.monitored, log.Logger)
+	living, stop := context.WithCancel(ctx)
+	defer stop()
+	stopped, err := r.start(living, stop)
+	if err != nil {
+		return startError(err, &s.node)
 	}
-	watched := &monitored{node: n, settings: s}
-	if err = x.start(watched, log.Logger); err == nil {
-		waitForEnd(signals, n, log)
+	if !stopped {
+		if err = x.announce(r.monitored, log.Logger); err == nil {
+			r.phase.Store(phaseServing)
+			r.waitForEnd()
+		}
 	}
 
 	log.Info("Initiating Shutdown...")
-	watched.stopping.Store(true)
+	r.phase.Store(phaseStopping)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	if n.Shutdown(ctx) != nil {
@@ -72,26 +79,6 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	}
 	log.Info("Server Exiting..")
 	return err
-}
-
-// waitForEnd returns when a signal ends the server, or when the node has ended by itself.
-func waitForEnd(signals <-chan os.Signal, n *node.Node, log *logging) {
-	for {
-		select {
-		case <-n.Done():
-			return
-		case sig := <-signals:
-			log.Info(fmt.Sprintf("Trapped %q signal", sig))
-			switch sig {
-			case syscall.SIGUSR1:
-				log.reopen()
-			case syscall.SIGHUP:
-				log.Warn("Nothing is reloaded yet, restart the server to change its settings")
-			default:
-				return
-			}
-		}
-	}
 }
 
 // optionError writes the name of an option in front of err as a flag.

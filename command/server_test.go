@@ -215,6 +215,23 @@ func TestServerSurvivesBrokenStderr(t *testing.T) {
 	}
 }
 
+// fetch returns what a monitoring page answers.
+func fetch(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	client := http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
 func TestServerMonitoring(t *testing.T) {
 	s := startServer(t, "-m", "-1", "-n", "tester", "--max_payload", "2MB", "--auth", "t", "--profile", "-1")
 	if len(s.urls.Monitoring) != 1 || len(s.urls.Profile) != 1 {
@@ -222,18 +239,11 @@ func TestServerMonitoring(t *testing.T) {
 	}
 	get := func(url string) string {
 		t.Helper()
-		client := http.Client{Timeout: patience}
-		defer client.CloseIdleConnections()
-		response, err := client.Get(url)
-		if err != nil {
-			t.Fatal(err)
+		status, body := fetch(t, url)
+		if status != http.StatusOK {
+			t.Fatalf("%s: status %d", url, status)
 		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil || response.StatusCode != http.StatusOK {
-			t.Fatalf("%s: status %d, %v", url, response.StatusCode, err)
-		}
-		return string(body)
+		return body
 	}
 	if got := get(s.urls.Monitoring[0] + "/healthz"); got != `{"status":"ok"}` {
 		t.Errorf("/healthz says %s", got)

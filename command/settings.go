@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -43,12 +44,16 @@ func newSettings() *settings {
 		PingInterval:   node.DefaultPingInterval,
 		MaxPingsOut:    node.DefaultMaxPingsOut,
 		AuthTimeout:    node.DefaultAuthTimeout,
+		// That of the grace period depends on it.
+		LameDuckDuration: node.DefaultLameDuck,
+		Cluster:          node.ClusterOptions{ReadyTimeout: node.DefaultReadyTimeout},
 	}}
 }
 
 // The categories of --help, in the order of flags.
 const (
 	categoryServer  = "Server"
+	categoryCluster = "Cluster"
 	categoryLimits  = "Limits"
 	categoryAuth    = "Authentication"
 	categoryLogging = "Logging"
@@ -60,7 +65,7 @@ func (s *settings) flags() []cli.Flag {
 	number := func(n *int, min, max int) cli.Generic { return numberValue{number: n, min: min, max: max} }
 	size := func(n *int) cli.Generic { return sizeValue{n, math.MaxInt32} }
 	o := &s.node
-	return []cli.Flag{
+	return slices.Concat([]cli.Flag{
 		&cli.StringFlag{Category: categoryServer, Name: "addr", Aliases: []string{"a", "net"},
 			Usage: "listen on this `HOST`", Value: node.DefaultHost, Destination: &o.Host},
 		&cli.GenericFlag{Category: categoryServer, Name: "port", Aliases: []string{"p"},
@@ -76,10 +81,10 @@ func (s *settings) flags() []cli.Flag {
 		&cli.BoolFlag{Category: categoryServer, Name: "no_header_support",
 			Usage: "switch message headers off", Destination: &o.NoHeaders},
 		&cli.StringFlag{Category: categoryServer, Name: "signal", Aliases: []string{"sl"},
-			Usage: "send a running server stop (kills it), quit, term or reopen (its log); PID may be a " +
-				"pid file, `CMD[=PID]`",
+			Usage: "send a running server stop (kills it), quit, term, ldm (lame duck) or reopen (its log); " +
+				"PID may be a pid file, `CMD[=PID]`",
 			Destination: &s.signal},
-
+	}, clusterFlags(o), []cli.Flag{
 		&cli.GenericFlag{Category: categoryLimits, Name: "max_connections",
 			Usage: "clients at once, -1 refuses everybody, `N`",
 			Value: numberValue{&o.MaxConnections, -1, math.MaxInt32, "0 is no limit that makes sense, use -1 to refuse everybody"}},
@@ -133,10 +138,10 @@ func (s *settings) flags() []cli.Flag {
 			Value: number(&o.MaxTracedPayload, 0, math.MaxInt32)},
 
 		&cli.GenericFlag{Category: categoryHTTP, Name: "http_port", Aliases: []string{"m"},
-			Usage: "serve /varz and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.httpPort}},
+			Usage: "serve /varz, /routez and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.httpPort}},
 		&cli.GenericFlag{Category: categoryHTTP, Name: "profile",
 			Usage: "serve Go's profiles on 127.0.0.1:`PORT`", DefaultText: "off", Value: portValue{&s.profilePort}},
-	}
+	})
 }
 
 // authenticator returns what --user, --pass and --auth ask for, nil if that is nothing.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -73,6 +74,34 @@ func TestFlags(t *testing.T) {
 		{"--write_deadline 1500ms --ping_interval 2.5 --ping_max 3", func(s *settings) {
 			s.node.WriteDeadline, s.node.PingInterval, s.node.MaxPingsOut = 1500*time.Millisecond, 2500*time.Millisecond, 3
 		}},
+		{"-cluster nats://localhost:6222 -routes nats://localhost:6222,nats://localhost:6333", func(s *settings) {
+			s.node.Cluster.Host, s.node.Cluster.Port = "localhost", 6222
+			s.node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "localhost:6222"}, {Scheme: "nats", Host: "localhost:6333"}}
+		}},
+		{"--cluster=nats://:7000", func(s *settings) { s.node.Cluster.Host, s.node.Cluster.Port = node.DefaultHost, 7000 }},
+		{"--cluster_listen nats://127.0.0.1:-1/", func(s *settings) {
+			s.node.Cluster.Host, s.node.Cluster.Port = "127.0.0.1", node.RandomPort
+		}},
+		{"-cluster_listen=nats://a:b%40,c@:-1", func(s *settings) {
+			s.node.Cluster.Host, s.node.Cluster.Port = node.DefaultHost, node.RandomPort
+			s.node.Cluster.User, s.node.Cluster.Password = "a", "b@,c"
+		}},
+		{"--cluster nats-route://[::1] --cluster_name east --cluster_advertise h:1 --no_advertise", func(s *settings) {
+			s.node.Cluster.Host, s.node.Cluster.Port = "::1", node.DefaultClusterPort
+			s.node.Cluster.Name, s.node.Cluster.Advertise, s.node.Cluster.NoAdvertise = "east", "h:1", true
+		}},
+		{"--cluster h:7000 --routes a,b:1, --routes=nats://u:p@c", func(s *settings) {
+			s.node.Cluster.Host, s.node.Cluster.Port = "h", 7000
+			s.node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "a"}, {Scheme: "nats", Host: "b:1"},
+				{Scheme: "nats", Host: "c", User: url.UserPassword("u", "p")}}
+		}},
+		{"--pool_size 3 --compression s2_fast", func(s *settings) {
+			s.node.Cluster.PoolSize, s.node.Cluster.Compression = 3, "s2_fast"
+		}},
+		{"-connect_retries 5 --ready_timeout 1 -lame_duck_duration 3s -lame_duck_grace_period=1s", func(s *settings) {
+			s.node.Cluster.ConnectRetries, s.node.Cluster.ReadyTimeout = 5, time.Second
+			s.node.LameDuckDuration, s.node.LameDuckGrace = 3*time.Second, time.Second
+		}},
 		{"--no_fast_producer_stall --no_header_support", func(s *settings) {
 			s.node.NoFastProducerStall, s.node.NoHeaders = true, true
 		}},
@@ -81,6 +110,7 @@ func TestFlags(t *testing.T) {
 		t.Run(tt.args, func(t *testing.T) {
 			want := newSettings()
 			want.node.Host, want.logFormat, want.logTime = node.DefaultHost, "text", true
+			want.node.Cluster.Compression = node.CompressionOff
 			tt.change(want)
 			if got := parseSettings(t, tt.args); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)

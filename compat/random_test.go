@@ -13,13 +13,18 @@ var conversations = flag.Int("conversations", 100, "how many random conversation
 
 // TestRandomConversations compares conversations that nobody wrote down. One that fails can be
 // repeated with -seed, and its text can become a script.
-func TestRandomConversations(t *testing.T) {
+func TestRandomConversations(t *testing.T) { converse(t, script.Generate) }
+
+// TestRandomRoutes does so with conversations in which other servers take part.
+func TestRandomRoutes(t *testing.T) { converse(t, script.GenerateRoutes) }
+
+func converse(t *testing.T, generate func(seed uint64) (*script.Script, error)) {
 	first := *seed
 	if first == 0 {
 		first = rand.Uint64N(1e9)
 	}
 	for i := range uint64(*conversations) {
-		conversation, err := script.Generate(first + i)
+		conversation, err := generate(first + i)
 		if err != nil {
 			t.Fatal(err)
 		}

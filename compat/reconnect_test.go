@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -174,18 +173,10 @@ func await(t *testing.T, what string, channel <-chan struct{}) {
 	}
 }
 
-// quietPort finds a free port that the kernel does not give to outgoing connections, so that it
-// stays free while a server is down and a client looks for it.
+// quietPort finds a free port that stays free while a server is down and a client looks for it.
 func quietPort(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(10000))
-		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			must(t, listener.Close())
-			return port
-		}
-	}
-	t.Fatal("found no free port")
-	return ""
+	port, err := broker.FreePort()
+	must(t, err)
+	return port
 }

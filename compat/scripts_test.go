@@ -23,8 +23,13 @@ const randomCuts = 3
 
 // TestScripts replays each script against nats-server, and then in several cuts against the server
 // under test, which has to send the very same.
-func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/scripts/*.txt")
+func TestScripts(t *testing.T) { playFiles(t, "testdata/scripts/*.txt") }
+
+// TestRouteScripts does so with scripts in which other servers take part.
+func TestRouteScripts(t *testing.T) { playFiles(t, "testdata/routes/*.txt") }
+
+func playFiles(t *testing.T, pattern string) {
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatal("no scripts found", err)
 	}
@@ -91,11 +96,15 @@ func replay(kind broker.Kind, s *script.Script, cut script.Cut) (transcript scri
 	if err != nil {
 		return transcript, err
 	}
-	transcript, err = s.Play(kind.Name, server.Addr, cut)
+	transcript, err = s.Play(target(server), cut)
 	if stopErr := server.Stop(); stopErr != nil {
 		return transcript, fmt.Errorf("%w\n%v", stopErr, err)
 	}
 	return transcript, err
+}
+
+func target(server *broker.Server) script.Target {
+	return script.Target{Kind: server.Kind.Name, Client: server.Addr, Cluster: server.Cluster}
 }
 
 // updateFile replaces the expectations in a file.
@@ -110,7 +119,7 @@ func updateFile(t *testing.T, file string, scripts []*script.Script) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := s.Record(broker.Oracle.Name, server.Addr)
+		text, err := s.Record(target(server))
 		if err != nil {
 			t.Fatalf("%s: %v", s.Name, err)
 		}

@@ -10,23 +10,28 @@ import (
 	"shoal/wire"
 )
 
-// acceptAll accepts clients until the listener is closed. When the process runs out of descriptors
-// it waits a little: those connected need theirs back before another can come.
+// acceptAll accepts clients until the listener is closed.
 func (n *Node) acceptAll(ctx context.Context) {
+	n.accept(ctx, n.listener, "client", n.serve)
+}
+
+// accept hands connections to serve until the listener is closed. When the process runs out of
+// descriptors it waits a little: those connected need theirs back before another can come.
+func (n *Node) accept(ctx context.Context, listener net.Listener, whom string, serve func(net.Conn)) {
 	const maxPause = time.Second
 	pause := time.Duration(0)
 	for {
-		nc, err := n.listener.Accept()
+		nc, err := listener.Accept()
 		if err == nil {
 			pause = 0
-			n.serve(nc)
+			serve(nc)
 			continue
 		}
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 			return
 		}
 		pause = min(max(2*pause, 10*time.Millisecond), maxPause)
-		n.log.Error("Cannot accept a client, will try again", "error", err, "after", pause)
+		n.log.Error("Cannot accept a "+whom+", will try again", "error", err, "after", pause)
 		select {
 		case <-ctx.Done():
 			return
@@ -39,7 +44,7 @@ func (n *Node) acceptAll(ctx context.Context) {
 // can be refused: a client that never saw it would not understand the error.
 func (n *Node) serve(nc net.Conn) {
 	c := n.newClient(nc)
-	c.sendLine(n.clientInfo(c, false))
+	c.sendLine(n.clientInfo(c, n.urls.get(), false))
 	if refused := n.clients.add(c); refused != nil {
 		c.end(refused)
 		n.wg.Go(c.conn.serve)
@@ -83,7 +88,19 @@ func (n *Node) InProcessConn() (net.Conn, error) {
 	if refused := n.clients.add(c); refused != nil {
 		return nil, refused
 	}
-	c.sendLine(n.clientInfo(c, false))
+	c.sendLine(n.clientInfo(c, n.urls.get(), false))
 	c.begin()
 	return theirs, nil
+}
+
+// acceptRoutes accepts peers until the listener is closed.
+func (n *Node) acceptRoutes(ctx context.Context) {
+	n.accept(ctx, n.routeListener, "peer", func(nc net.Conn) {
+		r := n.newRoute(nc, nil)
+		if !n.routes.add(r) {
+			nc.Close()
+			return
+		}
+		r.begin()
+	})
 }

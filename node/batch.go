@@ -65,6 +65,7 @@ type batch struct {
 	crowded  *conn           // the receiver with the most bytes waiting
 	waiting  int             // those bytes
 	gaveUp   bool            // the reader's own client has given up subscriptions
+	changed  bool            // the interest that peers have to know has changed
 	spare    []*stream
 	isWide   bool // sendTo leaves the writing to wide
 
@@ -183,7 +184,7 @@ func (b *batch) reply(line []byte) {
 
 // flush sends what was rendered and ends the batch.
 func (b *batch) flush() {
-	if len(b.sets) == 0 && !b.gaveUp {
+	if len(b.sets) == 0 && !b.gaveUp && !b.changed {
 		return
 	}
 	b.send()
@@ -222,9 +223,14 @@ func (b *batch) flushPart() {
 	b.empty()
 }
 
-// send sends what was rendered for others.
+// send sends what was rendered for others. Peers are told of new interest first: the messages may
+// ask for replies to it.
 func (b *batch) send() {
 	b.settle()
+	if b.changed {
+		b.changed = false
+		b.self.conn.node.interest.announce(b.pool)
+	}
 	// A wide flush queues everything, so it is not for messages that would be copied too often.
 	b.isWide = b.touched >= b.self.conn.node.wideFanOut && b.private < 2*maxPrivate
 	if b.isWide {
@@ -296,6 +302,7 @@ func (b *batch) settle() {
 	b.groups = b.groups[:0]
 	for i, s := range b.ended {
 		s.conn.endSubscription(s)
+		b.changed = true
 		b.ended[i] = nil
 	}
 	b.ended = b.ended[:0]

@@ -37,7 +37,10 @@ type entry struct {
 	subject string
 	stamp   subjects.Stamp
 	groups  []*group
-	queues  [][]*group // the members of each queue group, of which one receives
+	queues  []queueGroup // of each, one member receives
+	// peers are those who have interest, if queue groups have members at some of them: what a peer
+	// is sent then depends on which members are chosen. Otherwise they are among the groups.
+	peers []*group
 	// reserved says that clients may not publish to the subject.
 	reserved bool
 	bytes    int64 // as it was counted, see size
@@ -76,6 +79,7 @@ type cache struct {
 
 	result subjects.Result[*subscription]
 	byKey  map[groupKey]*group
+	remote []*subscription // of peers, while an entry is filled
 }
 
 func (c *cache) init(self *conn, b *batch) {
@@ -138,14 +142,19 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	e.stamp = c.index.Stamp(subject)
 	e.reserved = reservedSubject(subject)
 	c.index.Match(subject, &c.result)
-	e.groups, e.queues = e.groups[:0], e.queues[:0]
+	e.groups, e.queues, e.peers = e.groups[:0], e.queues[:0], e.peers[:0]
 	if admitted {
-		e.groups, e.queues = nil, nil
+		e.groups, e.queues, e.peers = nil, nil, nil
 	}
+	c.remote = c.remote[:0]
 	c.round++
 	plain := c.result.Plain
 	for _, s := range plain {
 		if c.excluded(s) {
+			continue
+		}
+		if s.conn.isRoute {
+			c.remote = append(c.remote, s)
 			continue
 		}
 		r := c.receiver(s.conn)
@@ -156,7 +165,7 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 				continue
 			}
 		}
-		g := c.newGroup(subject, r, s, key, limited, admitted)
+		g := c.clientGroup(subject, r, s, key, limited, admitted)
 		e.groups = append(e.groups, g)
 		if len(plain) > few && !limited {
 			if c.byKey == nil {
@@ -172,18 +181,9 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 		}
 	}
 	for i := range c.result.Queues {
-		var members []*group
-		for _, s := range c.result.Queues[i].Members {
-			if c.excluded(s) {
-				continue
-			}
-			r := c.receiver(s.conn)
-			members = append(members, c.newGroup(subject, r, s, c.keyOf(r, s), s.limit.Load() > 0, admitted))
-		}
-		if len(members) > 0 {
-			e.queues = append(e.queues, members)
-		}
+		c.resolveQueue(e, subject, &c.result.Queues[i], admitted)
 	}
+	c.resolvePeers(e, subject, admitted)
 	if admitted {
 		before := e.bytes
 		e.bytes = e.size()
@@ -197,14 +197,20 @@ func (e *entry) size() int64 {
 	for _, g := range e.groups {
 		size += groupBytes + len(g.prefix) + 8*len(g.subs) + len(g.sids)
 	}
-	for _, members := range e.queues {
-		size += len(members) * (groupBytes + len(members[0].prefix))
+	for _, q := range e.queues {
+		size += len(q.members) * (groupBytes + len(q.members[0].prefix))
+	}
+	for _, g := range e.peers {
+		size += groupBytes + cap(g.prefix) + cap(g.bare)
 	}
 	return int64(size)
 }
 
-// excluded reports whether s does not receive what the reader's own client publishes.
-func (c *cache) excluded(s *subscription) bool { return s.conn == c.self && c.self.noEcho }
+// excluded reports whether s does not receive what comes from the reader's own connection. A message
+// travels from one server to another but once, so what comes from a peer goes to clients only.
+func (c *cache) excluded(s *subscription) bool {
+	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute
+}
 
 // find returns the group of e with that key, if there is one. n is the number of subscriptions.
 func (c *cache) find(e *entry, key groupKey, n int) *group {
@@ -219,9 +225,21 @@ func (c *cache) find(e *entry, key groupKey, n int) *group {
 	return nil
 }
 
-func (c *cache) newGroup(subject []byte, r *receiver, s *subscription, key groupKey, limited, admitted bool) *group {
+func (c *cache) clientGroup(subject []byte, r *receiver, s *subscription, key groupKey, limited, admitted bool) *group {
+	g := c.newGroup(len("HMSG ")+len(subject)+len(" ")+len(s.sid)+len(" "), r, s, admitted)
+	g.prefix = append(g.prefix, "HMSG "...)
+	g.prefix = append(g.prefix, subject...)
+	g.prefix = append(g.prefix, ' ')
+	g.prefix = append(g.prefix, s.sid...)
+	g.prefix = append(g.prefix, ' ')
+	g.bare = g.prefix[1:]
+	g.groupKey, g.limited = key, limited
+	return g
+}
+
+// newGroup returns a group of one subscription, with room for a prefix of that size.
+func (c *cache) newGroup(size int, r *receiver, s *subscription, admitted bool) *group {
 	var g *group
-	size := len("HMSG ") + len(subject) + len(" ") + len(s.sid) + len(" ")
 	if admitted {
 		g = &group{prefix: make([]byte, 0, size)}
 	} else {
@@ -238,12 +256,6 @@ func (c *cache) newGroup(subject []byte, r *receiver, s *subscription, key group
 		c.prefixes = c.prefixes[:at+size]
 		*g = group{prefix: c.prefixes[at : at : at+size]}
 	}
-	g.prefix = append(g.prefix, "HMSG "...)
-	g.prefix = append(g.prefix, subject...)
-	g.prefix = append(g.prefix, ' ')
-	g.prefix = append(g.prefix, s.sid...)
-	g.prefix = append(g.prefix, ' ')
-	g.groupKey, g.limited = key, limited
 	g.set = &r.alone
 	g.one[0] = s
 	g.subs = g.one[:]
@@ -276,7 +288,7 @@ func (c *cache) flushed() {
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]
-	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache || c.worn()) {
+	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache ) {
 		c.forget()
 	}
 }

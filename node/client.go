@@ -47,6 +47,7 @@ func (c *client) kind() string { return "Client" }
 // configure implements handler.
 func (c *client) configure(p *wire.Parser) {
 	p.Role = wire.FromClient
+	p.DedicatedAccount = nil
 	p.Headers = c.conn.headers.Load()
 	p.MaxControlLine = c.node.opts.MaxControlLine
 	p.MaxPayload = c.node.opts.MaxPayload
@@ -185,8 +186,7 @@ func (c *client) pinged(w *work) {
 	c.ponged = c.ponged || c.connected
 	if first && c.options.Protocol >= 1 {
 		w.batch.flush()
-		c.informed.Store(true)
-		w.batch.reply(c.node.clientInfo(c, true))
+		c.node.urls.introduce(c)
 	}
 }
 
@@ -219,6 +219,8 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 	}
 	c.subs.add(s)
 	c.node.index.Insert(s.subject, s.queue, s)
+	c.node.interest.add(s.subject, s.queue)
+	w.batch.changed = true
 	c.ok(w)
 }
 
@@ -229,6 +231,7 @@ func (c *client) unsubscribe(w *work, op *wire.Op) {
 		s.limit.Store(limit)
 		if limit == 0 || limit <= s.delivered.Load() {
 			c.endSubscription(s)
+			w.batch.changed = true
 		} else {
 			// Publishers that know the subscription as unlimited must look again.
 			c.node.index.Invalidate(s.subject)

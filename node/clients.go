@@ -15,13 +15,15 @@ type clients struct {
 
 	mu     sync.Mutex // guards the rest
 	byID   map[uint64]*client
-	closed *ending // why nobody may connect any more
-	gone   traffic // of clients that have left
+	closed *ending       // why nobody may connect any more
+	empty  chan struct{} // closed when nobody is connected and nobody may connect any more
+	gone   traffic       // of clients that have left
 }
 
 func (t *clients) init(max int) {
 	t.max = max
 	t.byID = make(map[uint64]*client)
+	t.empty = make(chan struct{})
 }
 
 // add registers a client, for which a goroutine is going to be started, or says why it is refused.
@@ -47,6 +49,9 @@ func (t *clients) remove(c *client) {
 		delete(t.byID, c.id)
 		t.gone.add(c.traffic())
 		t.left.Add(1)
+		if t.closed != nil && len(t.byID) == 0 {
+			close(t.empty)
+		}
 	}
 }
 
@@ -101,5 +106,8 @@ func (t *clients) refuse(e *ending) {
 	defer t.mu.Unlock()
 	if t.closed == nil {
 		t.closed = e
+		if len(t.byID) == 0 {
+			close(t.empty)
+		}
 	}
 }

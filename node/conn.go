@@ -49,11 +49,14 @@ type conn struct {
 	visitors visitors
 	start    time.Time
 	remote   string // address of the other side
+	isRoute  bool   // the other side is a server of the cluster
 
 	// headers says that the other side understands messages with headers.
 	headers atomic.Bool
 	// noEcho keeps the connection's own messages from it. It belongs to the reader.
 	noEcho bool
+	// avoid says that queue groups should prefer other members: this connection is about to end.
+	avoid atomic.Bool
 
 	// idle is what the reader leaves behind while it waits: its cache, if there is something in it.
 	// Whoever takes it owns it.
@@ -76,12 +79,17 @@ type work struct {
 	batch  batch
 	cache  cache
 
-	consumed       int      // bytes parsed in this batch
-	msgs, bytes    uint64   // received in this batch, not yet published
-	active         bool     // an operation came that shows the client to be alive
-	picks          []*group // of the current message
-	chosen         []*group // memory for picks
+	consumed       int          // bytes parsed in this batch
+	msgs, bytes    uint64       // received in this batch, not yet published
+	active         bool         // an operation came that shows the client to be alive
+	interrupt      func() error // to be called before what follows the operation is parsed
+	picks          []*group     // of the current message
+	chosen         []*group     // memory for picks
+	peers          []*group     // that get the current message
+	unserved       [][]byte     // queue groups named by a peer that have no member here
 	tail, stripped []byte
+	shown          []byte // the subject that clients are to see instead of that of the message
+	line           []byte // memory for what precedes the tail, if that is not the same every time
 }
 
 func (n *Node) newWork(c *conn) *work {
@@ -162,6 +170,12 @@ func (c *conn) readAll() error {
 			}
 			c.in.advance(n)
 			w.consumed += n
+			if f := w.interrupt; f != nil {
+				w.interrupt = nil
+				if err := f(); err != nil {
+					return err
+				}
+			}
 			if w.batch.full {
 				c.finish(w)
 				if e := c.ending.Load(); e != nil {
@@ -247,7 +261,8 @@ func (c *conn) finish(w *work) {
 		c.lastIn.Store(now)
 		w.active = false
 	}
-	if w.batch.waiting > c.node.opts.crowded() && !c.node.opts.NoFastProducerStall {
+	// A route is never held up: that would slow down everybody for the sake of one.
+	if w.batch.waiting > c.node.opts.crowded() && !c.node.opts.NoFastProducerStall && !c.isRoute {
 		c.stalls.Add(1)
 		w.batch.stall(c.node.opts.crowded(), w.consumed)
 	}
@@ -303,13 +318,24 @@ func (c *conn) linger() {
 // endSubscription takes a subscription out of everything. It may be called more than once.
 func (c *conn) endSubscription(s *subscription) {
 	if c.subs.remove(s) {
-		c.node.index.Remove(s.subject, s.queue, s)
+		c.takeOut(s)
 	}
+}
+
+// takeOut takes a subscription out of what is known of all connections.
+func (c *conn) takeOut(s *subscription) {
+	if !c.isRoute {
+		c.node.interest.remove(s.subject, s.queue)
+	}
+	c.node.index.Remove(s.subject, s.queue, s)
 }
 
 func (c *conn) unsubscribeAll() {
 	for _, s := range c.subs.removeAll() {
-		c.node.index.Remove(s.subject, s.queue, s)
+		c.takeOut(s)
+	}
+	if !c.isRoute {
+		c.node.interest.announce(&c.node.buffers)
 	}
 }
 
@@ -348,7 +374,7 @@ func (c *conn) logEnding(e *ending) {
 	case reasonSlowPending, reasonSlowWrite:
 		level = slog.LevelWarn
 	case reasonParseError, reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
-		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections:
+		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
 		level = slog.LevelError
 	}
 	msg := c.handler.kind() + " connection closed: " + string(e.reason)

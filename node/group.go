@@ -11,8 +11,10 @@ type group struct {
 	groupKey
 	set  *receiverSet
 	subs []*subscription
-	// prefix is "HMSG subject sid "; a message without headers has it without the H.
+	// prefix is "HMSG subject sid ", or "HMSG account subject " if the receivers are peers.
 	prefix []byte
+	// bare precedes a message without headers: it has MSG or RMSG instead.
+	bare []byte
 	// sids are the IDs for the receivers of the set, one behind the other, if they differ.
 	sids []byte
 	// limited says that there is one subscription, which ends after a number of messages.
@@ -20,6 +22,10 @@ type group struct {
 	// rendered is the number of messages that are not yet counted at the subscriptions.
 	rendered int64
 	one      [1]*subscription // memory for subs
+
+	peer  *group   // by which a member of a queue group is reached, if that is at a peer
+	plain bool     // the peer has interest outside of queue groups
+	named []string // the queue groups whose member is chosen at the peer, for the current message
 }
 
 // groupKey is what the subscriptions of a group have in common.
@@ -58,9 +64,21 @@ func (c *cache) newSet() *receiverSet {
 	return new(receiverSet)
 }
 
-// complete ends the forming of a group of several: it finds the one set of its receivers, and notes
-// their IDs if they differ.
+// complete ends the forming of a group of several clients: it finds the one set of its receivers, and
+// notes their IDs if they differ.
 func (c *cache) complete(g *group) {
+	c.internSet(g)
+	other := func(s *subscription) bool { return s.sid != g.subs[0].sid }
+	if slices.ContainsFunc(g.subs, other) {
+		g.sids = make([]byte, 0, len(g.subs)*int(g.sidLen))
+		for _, r := range g.set.receivers {
+			g.sids = append(g.sids, g.subs[r.slot].sid...)
+		}
+	}
+}
+
+// internSet has a group of several use the one set of its receivers.
+func (c *cache) internSet(g *group) {
 	formed := g.set
 	for i, r := range formed.receivers {
 		r.slot = i
@@ -69,13 +87,6 @@ func (c *cache) complete(g *group) {
 		clear(formed.receivers)
 		formed.receivers = formed.receivers[:0]
 		c.spare = append(c.spare, formed)
-	}
-	other := func(s *subscription) bool { return s.sid != g.subs[0].sid }
-	if slices.ContainsFunc(g.subs, other) {
-		g.sids = make([]byte, 0, len(g.subs)*int(g.sidLen))
-		for _, r := range g.set.receivers {
-			g.sids = append(g.sids, g.subs[r.slot].sid...)
-		}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"shoal/wire"
 )
 
 // patience is how long a test waits for what normally takes microseconds.
@@ -112,6 +114,17 @@ func (p *peer) want(s string) {
 	}
 }
 
+// read reads as many bytes.
+func (p *peer) read(n int) string {
+	p.t.Helper()
+	p.nc.SetReadDeadline(time.Now().Add(patience))
+	got := make([]byte, n)
+	if n, err := io.ReadFull(p.r, got); err != nil {
+		p.t.Fatalf("got %q (%v)", got[:n], err)
+	}
+	return string(got)
+}
+
 // sync makes sure that the node has carried out everything sent so far, and has sent nothing else.
 func (p *peer) sync() {
 	p.t.Helper()
@@ -145,4 +158,22 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // message is the line and payload of a delivery.
 func message(subject, sid, payload string) string {
 	return fmt.Sprintf("MSG %s %s %d\r\n%s\r\n", subject, sid, len(payload), payload)
+}
+
+// wantInfo reads INFO lines until one has the addresses that are wanted.
+func (p *peer) wantInfo(wanted func(urls []string, lameDuck bool) bool) {
+	p.t.Helper()
+	for {
+		arg, ok := strings.CutPrefix(p.line(), "INFO ")
+		if !ok {
+			p.t.Fatalf("got %q, want INFO", arg)
+		}
+		info, err := wire.ParseInfo([]byte(arg))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if wanted(info.ConnectURLs, info.LameDuck) {
+			return
+		}
+	}
 }

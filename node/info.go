@@ -29,18 +29,15 @@ func (n *Node) Advertise(hostport string) error {
 		return fmt.Errorf("client_advertise: the node has not been started")
 	}
 	n.setAdvertised(hostport)
-	for _, c := range n.clients.all() {
-		if c.informed.Load() {
-			c.sendLine(n.clientInfo(c, false))
-		}
-	}
+	n.urls.publish()
+	n.routes.announce()
 	return nil
 }
 
 func (n *Node) setAdvertised(hostport string) {
 	a := address{n.opts.Host, n.listener.Addr().(*net.TCPAddr).Port}
 	if hostport != "" {
-		host, port, _ := Options{ClientAdvertise: hostport}.advertised() // was validated
+		host, port, _ := splitAdvertised(hostport) // was validated
 		a.host = host
 		if port != 0 {
 			a.port = port
@@ -49,9 +46,9 @@ func (n *Node) setAdvertised(hostport string) {
 	n.advertised.Store(&a)
 }
 
-// clientInfo returns the INFO line for a client: the first one, an update, or, if connected, the
-// one that follows the first PONG.
-func (n *Node) clientInfo(c *client, connected bool) []byte {
+// clientInfo returns the INFO line for a client, with the addresses of the cluster: the first one,
+// an update, or, if connected, the one that follows the first PONG.
+func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 	a := n.advertised.Load()
 	info := wire.ServerInfo{
 		ID:           n.id,
@@ -66,7 +63,12 @@ func (n *Node) clientInfo(c *client, connected bool) []byte {
 		MaxPayload:   n.opts.MaxPayload,
 		ClientID:     c.id,
 		ClientIP:     c.ip(),
+		ConnectURLs:  urls,
+		LameDuck:     n.state.isLame(),
 		ConnectInfo:  connected,
+	}
+	if n.opts.Cluster.Port != 0 {
+		info.Cluster, _ = n.cluster.get()
 	}
 	if connected {
 		info.RemoteAccount = globalAccount

@@ -57,3 +57,10 @@ func (l *liveness) connected(sinceAccept time.Duration) {
 		l.rtt = sinceAccept
 	}
 }
+
+// roundTrip returns the last round trip that is known, or 0.
+func (l *liveness) roundTrip() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rtt
+}

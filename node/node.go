@@ -41,6 +41,17 @@ type Node struct {
 	clients clients
 	alarms  *alarms
 
+	cluster       clusterName
+	routeListener net.Listener // nil if the node is to stay alone
+	routeHost     string       // what peers are told
+	routePort     int
+	routes        routes
+	targets       targets
+	dialWake      chan struct{}
+	interest      interest
+	urls          urls
+	readiness     readiness
+
 	buffers    bufferPool
 	works      sync.Pool // of *work
 	budget     pendingBudget
@@ -85,6 +96,7 @@ func New(opts Options) (*Node, error) {
 		seed:       maphash.MakeSeed(),
 		firstPing:  firstPing,
 		wideFanOut: wideFanOut,
+		dialWake:   make(chan struct{}, 1),
 		done:       make(chan struct{}),
 	}
 	if n.name == "" {
@@ -92,6 +104,12 @@ func New(opts Options) (*Node, error) {
 	}
 	n.budget.limit = int64(opts.PendingBudget)
 	n.clients.init(opts.MaxConnections)
+	n.routes.init()
+	n.cluster.init(opts.Cluster.Name)
+	n.targets.init(opts.Cluster.ConnectRetries, n.wakeDialer)
+	n.interest.enabled = opts.Cluster.Port != 0
+	n.urls.init(n)
+	n.readiness.init(n)
 	return n, nil
 }
 
@@ -101,14 +119,11 @@ func (n *Node) Start(ctx context.Context) error {
 	if !n.state.begin() {
 		return errors.New("the node was started before")
 	}
-	addr := net.JoinHostPort(n.opts.Host, strconv.Itoa(max(n.opts.Port, 0)))
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
+	if err := n.listen(ctx); err != nil {
 		close(n.done)
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		return err
 	}
 	n.start = time.Now()
-	n.listener = listener
 	n.setAdvertised(n.opts.ClientAdvertise)
 
 	n.log.Info("Starting shoal")
@@ -120,13 +135,17 @@ func (n *Node) Start(ctx context.Context) error {
 
 	running, stop := context.WithCancel(ctx)
 	n.state.set(stop)
-	n.wg.Go(func() { n.alarms.run(running) })
-	n.wg.Go(func() { n.acceptAll(running) })
+	alarms, stopAlarms := context.WithCancel(context.WithoutCancel(ctx))
+	n.wg.Go(func() { n.alarms.run(alarms) })
 	n.wg.Go(func() {
+		defer stopAlarms()
 		<-running.Done()
-		listener.Close()
-		n.clients.close(&ending{reason: reasonServerShutdown})
+		n.windUp()
 	})
+	if n.routeListener != nil {
+		n.startCluster(running)
+	}
+	n.wg.Go(func() { n.acceptAll(running) })
 	go func() { // ends when everything else has; done is how others wait for it
 		n.wg.Wait()
 		close(n.done)
@@ -134,6 +153,91 @@ func (n *Node) Start(ctx context.Context) error {
 	n.log.Info("Server is ready")
 	return nil
 }
+
+// listen opens the ports.
+func (n *Node) listen(ctx context.Context) error {
+	open := func(host string, port int) (net.Listener, error) {
+		addr := net.JoinHostPort(host, strconv.Itoa(max(port, 0)))
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		return l, nil
+	}
+	client, err := open(n.opts.Host, n.opts.Port)
+	if err != nil {
+		return err
+	}
+	if cluster := &n.opts.Cluster; cluster.Port != 0 {
+		if n.routeListener, err = open(cluster.Host, cluster.Port); err != nil {
+			client.Close()
+			return &ClusterListenError{err}
+		}
+	}
+	n.listener = client
+	return nil
+}
+
+// startCluster begins to serve and to dial peers, and waits for their interest, so that the first
+// message of the first client reaches everybody.
+func (n *Node) startCluster(running context.Context) {
+	opts := &n.opts.Cluster
+	n.routeHost, n.routePort = opts.Host, n.routeListener.Addr().(*net.TCPAddr).Port
+	if opts.Advertise != "" {
+		host, port, _ := splitAdvertised(opts.Advertise) // was validated
+		n.routeHost = host
+		if port != 0 {
+			n.routePort = port
+		}
+	}
+	name, fixed := n.cluster.get()
+	if !fixed {
+		n.log.Info("Cluster name was not configured, calling it " + name)
+	}
+	n.log.Info("Cluster name is " + name)
+	n.log.Info("Listening for route connections on " + n.ClusterAddr().String())
+	for _, u := range opts.Routes {
+		n.targets.configure(u)
+	}
+	n.wg.Go(func() { n.urls.run(running) })
+	n.wg.Go(func() { n.acceptRoutes(running) })
+	n.wg.Go(func() { n.dialAll(running) })
+	n.readiness.wait(running, opts.ReadyTimeout)
+}
+
+// windUp ends everything in good order. Peers and clients are told before anything is closed, and
+// routes are closed when the last client has gone, so that what clients sent until then arrives.
+func (n *Node) windUp() {
+	n.listener.Close()
+	why := &ending{reason: reasonServerShutdown}
+	if n.routeListener != nil {
+		n.routeListener.Close()
+		n.withdraw(true)
+		n.urls.retire()
+	}
+	n.clients.close(why)
+	<-n.clients.empty
+	n.routes.close(why)
+}
+
+// withdraw tells the peers that no client should come here any more, nor any request for a queue
+// group; and if leaving, not to look for this node again.
+func (n *Node) withdraw(leaving bool) {
+	n.interest.withdrawQueues(&n.buffers)
+	info := n.routeInfo(nil)
+	info.LameDuck = true
+	info.Shoal.Leaving = leaving
+	n.routes.broadcast(info.Append(nil))
+}
+
+// ClusterListenError says that the port for routes could not be opened, rather than that for clients.
+type ClusterListenError struct{ Err error }
+
+// Error implements error.
+func (e *ClusterListenError) Error() string { return "cluster: " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *ClusterListenError) Unwrap() error { return e.Err }
 
 // Shutdown stops the node: it accepts nobody any more, sends what is waiting, and closes all
 // connections. When ctx ends first, it drops what is still waiting and returns the error of ctx.
@@ -149,6 +253,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		n.clients.cut(&ending{reason: reasonServerShutdown})
+		n.routes.cut(&ending{reason: reasonServerShutdown})
 		<-n.done
 		return ctx.Err()
 	}
@@ -169,6 +274,14 @@ func (n *Node) Addr() net.Addr {
 		return nil
 	}
 	return n.listener.Addr()
+}
+
+// ClusterAddr returns the address of the listener for routes, or nil if there is none.
+func (n *Node) ClusterAddr() net.Addr {
+	if n.routeListener == nil {
+		return nil
+	}
+	return n.routeListener.Addr()
 }
 
 // listening returns the configured host with the actual port.

@@ -1,11 +1,8 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
 	"time"
 )
 
@@ -36,6 +33,8 @@ const (
 	DefaultPingInterval   = 2 * time.Minute
 	DefaultMaxPingsOut    = 2
 	DefaultAuthTimeout    = 2 * time.Second
+	DefaultLameDuck       = 2 * time.Minute
+	DefaultLameDuckGrace  = 10 * time.Second
 )
 
 // RandomPort as a port lets the kernel choose a free one.
@@ -88,6 +87,13 @@ type Options struct {
 	// AuthTimeout is the time a client has for a valid CONNECT when there is an Authenticator.
 	AuthTimeout time.Duration
 
+	// LameDuckDuration is the time over which [Node.LameDuck] closes the connections of clients,
+	// LameDuckGrace the part of it that passes before the first is closed.
+	LameDuckDuration, LameDuckGrace time.Duration
+
+	// Cluster makes the node one of several.
+	Cluster ClusterOptions
+
 	// NoHeaders switches message headers off, as for very old clients.
 	NoHeaders bool
 	// MaxTracedPayload is the number of payload bytes that a traced message shows; 0 shows all.
@@ -111,6 +117,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.PingInterval, DefaultPingInterval)
 	setDefault(&o.MaxPingsOut, DefaultMaxPingsOut)
 	setDefault(&o.AuthTimeout, DefaultAuthTimeout)
+	setDefault(&o.LameDuckDuration, DefaultLameDuck)
+	setDefault(&o.LameDuckGrace, min(DefaultLameDuckGrace, o.LameDuckDuration))
+	o.Cluster = o.Cluster.withDefaults(o.PingInterval)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -135,7 +144,7 @@ func (o Options) Validate() error {
 		return fmt.Errorf("port: %d is not a port, use 1 to 65535, or -1 for a random one", o.Port)
 	}
 	if o.ClientAdvertise != "" {
-		if _, _, err := o.advertised(); err != nil {
+		if _, _, err := splitAdvertised(o.ClientAdvertise); err != nil {
 			return fmt.Errorf("client_advertise: %w", err)
 		}
 	}
@@ -153,6 +162,8 @@ func (o Options) Validate() error {
 		{"ping_interval", int(o.PingInterval)},
 		{"ping_max", o.MaxPingsOut},
 		{"auth_timeout", int(o.AuthTimeout)},
+		{"lame_duck_duration", int(o.LameDuckDuration)},
+		{"lame_duck_grace_period", int(o.LameDuckGrace)},
 		{"max_traced_msg_len", o.MaxTracedPayload},
 	} {
 		if limit.value < 0 {
@@ -165,24 +176,8 @@ func (o Options) Validate() error {
 	if o.MaxPayload > o.MaxPending {
 		return fmt.Errorf("max_payload: %d exceeds max_pending (%d)", o.MaxPayload, o.MaxPending)
 	}
-	return nil
-}
-
-// advertised splits ClientAdvertise; a missing port is the client port, reported as 0.
-func (o Options) advertised() (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(o.ClientAdvertise)
-	var addrErr *net.AddrError
-	if errors.As(err, &addrErr) && addrErr.Err == "missing port in address" {
-		return o.ClientAdvertise, 0, nil
+	if o.LameDuckGrace > o.LameDuckDuration {
+		return fmt.Errorf("lame_duck_grace_period: %v exceeds lame_duck_duration (%v)", o.LameDuckGrace, o.LameDuckDuration)
 	}
-	if err != nil {
-		return "", 0, err
-	}
-	if host == "" {
-		return "", 0, errors.New("the host is missing")
-	}
-	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("%q is not a port", text)
-	}
-	return host, port, nil
+	return o.Cluster.validate()
 }

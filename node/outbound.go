@@ -351,7 +351,7 @@ func (c *conn) drain() {
 		}
 		deadline := c.node.opts.WriteDeadline
 		c.sock.nc.SetWriteDeadline(time.Now().Add(deadline))
-		_, err := vector.WriteTo(c.sock.nc)
+		err := c.sock.write(vector)
 		releaseAll(pieces)
 		if err != nil {
 			if isTimeout(err) {
@@ -378,19 +378,31 @@ func (c *conn) flush(timeout time.Duration) {
 	o := &c.out
 	o.mu.Lock()
 	o.closed = true
-	if !o.writing || o.cut {
-		o.mu.Unlock()
-		return
-	}
-	drained := make(chan struct{})
-	o.drained = drained
 	o.mu.Unlock()
+	if c.settle(timeout) {
+		o.mu.Unlock()
+	}
+}
+
+// settle waits until nothing waits to be written any more, but no longer than timeout. It reports
+// whether that was so, and holds the lock then. Only the reader may call it.
+func (c *conn) settle(timeout time.Duration) bool {
+	o := &c.out
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	select {
-	case <-drained:
-	case <-timer.C:
+	o.mu.Lock()
+	for o.writing && !o.cut {
+		drained := make(chan struct{})
+		o.drained = drained
+		o.mu.Unlock()
+		select {
+		case <-drained:
+		case <-timer.C:
+			return false
+		}
+		o.mu.Lock()
 	}
+	return true
 }
 
 // discard refuses further bytes and forgets those that wait.

@@ -2,8 +2,6 @@ package node
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strconv"
 
 	"shoal/subjects"
@@ -47,15 +45,17 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 	// Who unsubscribes waits for the readers that are visiting it, see visitors. Before this reader
 	// was visible as a visitor, the entry may have become stale; hence the second look at it.
 	for {
-		w.choose(e)
+		w.choose(e, op)
 		if b.gaveUp && len(w.picks) > manyReceivers {
 			b.flush()
 		}
 		touched := false
-		for _, g := range w.picks {
-			if g.set.batch != b.n {
-				b.touch(g.set)
-				touched = true
+		for _, list := range [...][]*group{w.picks, w.peers} {
+			for _, g := range list {
+				if g.set.batch != b.n {
+					b.touch(g.set)
+					touched = true
+				}
 			}
 		}
 		if !touched || w.cache.index.Fresh(e.stamp) {
@@ -63,7 +63,7 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		}
 		e = w.cache.lookup(op.Subject)
 	}
-	if len(w.picks) == 0 {
+	if len(w.picks)+len(w.peers) == 0 {
 		return false
 	}
 	size := len(op.Payload)
@@ -83,11 +83,18 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 			if g = w.another(op, g.subs[0].queue); g == nil {
 				continue
 			}
+			if g.peer != nil {
+				w.carry(g)
+				continue
+			}
 		}
 		delivered = true
+		if w.shown != nil {
+			g = w.showing(g, op)
+		}
 		switch {
 		case !headers:
-			b.add(g, g.prefix[1:], tail, size)
+			b.add(g, g.bare, tail, size)
 		case !g.noHeaders:
 			b.add(g, g.prefix, tail, size)
 		default:
@@ -95,10 +102,25 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 				w.stripped = appendStripped(w.stripped[:0], op)
 				stripped = w.stripped
 			}
-			b.add(g, g.prefix[1:], stripped, size-op.HeaderLen)
+			b.add(g, g.bare, stripped, size-op.HeaderLen)
 		}
 		if b.full && i < len(w.picks)-1 {
 			b.flushPart()
+		}
+	}
+	for _, g := range w.peers {
+		delivered = true
+		if b.full {
+			b.flushPart()
+		}
+		switch {
+		case !headers:
+			w.relay(g, g.bare, op, tail, size)
+		case !g.noHeaders:
+			w.relay(g, g.prefix, op, tail, size)
+		default:
+			w.stripped = appendStripped(w.stripped[:0], op)
+			w.relay(g, g.bare, op, w.stripped, size-op.HeaderLen)
 		}
 	}
 	return delivered
@@ -122,11 +144,11 @@ func (w *work) claim(g *group) bool {
 func (w *work) another(op *wire.Op, queue string) *group {
 	for {
 		e := w.cache.lookup(op.Subject)
-		i := slices.IndexFunc(e.queues, func(members []*group) bool { return members[0].subs[0].queue == queue })
-		if i < 0 {
+		q := e.queue(queue)
+		if q == nil {
 			return nil
 		}
-		g := pick(e.queues[i])
+		g := q.pick()
 		if g == nil {
 			return nil
 		}
@@ -140,39 +162,6 @@ func (w *work) another(op *wire.Op, queue string) *group {
 			return g
 		}
 	}
-}
-
-// choose sets w.picks to the groups that receive a message: all plain ones, and one member of each
-// queue group.
-func (w *work) choose(e *entry) {
-	if len(e.queues) == 0 {
-		w.picks = e.groups
-		return
-	}
-	w.chosen = append(w.chosen[:0], e.groups...)
-	for _, members := range e.queues {
-		if g := pick(members); g != nil {
-			w.chosen = append(w.chosen, g)
-		}
-	}
-	w.picks = w.chosen
-}
-
-// pick chooses a member of a queue group at random, all with the same chance. Members that have had
-// their fill but are not yet gone are passed over.
-func pick(members []*group) *group {
-	n := len(members)
-	first := 0
-	if n > 1 {
-		first = rand.IntN(n)
-	}
-	for i := range n {
-		g := members[(first+i)%n]
-		if !g.subs[0].full() {
-			return g
-		}
-	}
-	return nil
 }
 
 // appendTail appends what follows the prefix of a message, for a line that was not written

@@ -26,6 +26,12 @@ const (
 	reasonMaxControlLine closeReason = "Maximum Control Line Exceeded"
 	reasonServerShutdown closeReason = "Server Shutdown"
 	reasonBadClientProto closeReason = "Bad Client Protocol Version"
+	reasonClusterName    closeReason = "Cluster Name Conflict"
+	reasonDuplicateRoute closeReason = "Duplicate Route"
+	reasonDuplicateName  closeReason = "Duplicate Server Name"
+	reasonSelfRoute      closeReason = "Route To Self"
+	reasonWrongPort      closeReason = "Incorrect Port"
+	reasonRouteRemoved   closeReason = "Route Removed"
 	reasonMissingHeaders closeReason = "No Responders Requires Headers Support"
 )
 

@@ -9,8 +9,9 @@ import (
 // blocking, through the guard of [syscall.RawConn], so that a closed and reused descriptor can
 // never get another connection's bytes. Any other stream can only block.
 type socket struct {
-	nc  net.Conn
-	raw syscall.RawConn // nil if the stream can only block
+	nc    net.Conn
+	raw   syscall.RawConn // nil if the stream can only block
+	codec *codec          // nil if nothing is compressed
 
 	// Arguments and results of the callbacks, which are made once so that an operation does not
 	// allocate. Reads belong to the reading goroutine, writes to whoever has outbound.writing.
@@ -39,7 +40,10 @@ func (s *socket) init(nc net.Conn) {
 // read reads at least one byte. It asks into for the buffer only when there may be bytes to read,
 // and calls idle before it waits. A stream that can only block asks at once.
 func (s *socket) read(into func() []byte, idle func()) (int, error) {
-	if s.raw == nil {
+	switch {
+	case s.codec != nil:
+		return s.codec.r.Read(into())
+	case s.raw == nil:
 		return s.nc.Read(into())
 	}
 	s.readInto, s.wouldWait = into, idle
@@ -88,7 +92,7 @@ func announcedRead(fd uintptr, b []byte) (int, error) { return syscall.Read(int(
 // tryWrite writes as much of b as the socket takes at once. It returns len(b) or fewer without an
 // error if the socket is full, and 0 for a stream that can only block.
 func (s *socket) tryWrite(b []byte) (int, error) {
-	if s.raw == nil {
+	if s.raw == nil || s.codec != nil {
 		return 0, nil
 	}
 	s.unwritten, s.writeErr = b, nil
@@ -98,6 +102,15 @@ func (s *socket) tryWrite(b []byte) (int, error) {
 	n := len(b) - len(s.unwritten)
 	s.unwritten = nil
 	return n, s.writeErr
+}
+
+// write writes all pieces, for which it may wait.
+func (s *socket) write(pieces net.Buffers) error {
+	if s.codec != nil {
+		return s.codec.write(pieces)
+	}
+	_, err := pieces.WriteTo(s.nc)
+	return err
 }
 
 func (s *socket) rawWrite(fd uintptr) bool {

@@ -3,10 +3,13 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // state is how far a node is in its life.
 type state struct {
+	lame atomic.Bool // the node is about to go
+
 	mu      sync.Mutex // guards the rest
 	started bool
 	stop    context.CancelFunc // nil before the listener is open
@@ -28,6 +31,12 @@ func (s *state) set(stop context.CancelFunc) {
 	defer s.mu.Unlock()
 	s.stop = stop
 }
+
+// beginLame notes that the node is about to go. It reports whether that was not known before.
+func (s *state) beginLame() bool { return s.lame.CompareAndSwap(false, true) }
+
+// isLame reports whether the node is about to go.
+func (s *state) isLame() bool { return s.lame.Load() }
 
 // end forbids a later start and returns what stops the node, or nil if it does not run.
 func (s *state) end() context.CancelFunc {

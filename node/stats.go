@@ -12,8 +12,11 @@ type Stats struct {
 	InMsgs, InBytes uint64
 	// OutMsgs and OutBytes are the messages that were delivered to clients.
 	OutMsgs, OutBytes uint64
-	// Subscriptions is the number of subscriptions.
+	// Subscriptions is the number of subscriptions of clients.
 	Subscriptions int
+	// Remotes is the number of peers that there is a route to, Routes that of the connections to
+	// them.
+	Remotes, Routes int
 	// SlowConsumers counts connections that were cut because they read too slowly.
 	SlowConsumers uint64
 	// StaleConnections counts connections that were closed because they did not answer PING.
@@ -50,6 +53,10 @@ func (c *conn) traffic() traffic {
 // Stats returns the current figures. It visits every connection.
 func (n *Node) Stats() Stats {
 	connections, t := n.clients.total()
+	subscriptions, routes := n.index.Len(), n.routes.registered()
+	for _, r := range routes {
+		subscriptions -= r.subs.len()
+	}
 	return Stats{
 		Start:            n.start,
 		Connections:      uint64(connections),
@@ -58,7 +65,9 @@ func (n *Node) Stats() Stats {
 		InBytes:          t.inBytes,
 		OutMsgs:          t.outMsgs,
 		OutBytes:         t.outBytes,
-		Subscriptions:    n.index.Len(),
+		Subscriptions:    subscriptions,
+		Remotes:          len(n.routes.list()),
+		Routes:           len(routes),
 		SlowConsumers:    n.slowConsumers.Load(),
 		StaleConnections: n.staleConnections.Load(),
 		StalledClients:   t.stalls,

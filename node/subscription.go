@@ -18,6 +18,10 @@ type subscription struct {
 	delivered atomic.Int64
 	// limit is the number of messages after which the subscription ends; 0 is no limit.
 	limit atomic.Int64
+	// weight is the number of members of a queue group at a peer, if conn is a route.
+	weight atomic.Int32
+	// leaf says that the peer has the interest from a leaf node.
+	leaf bool
 }
 
 // claim reserves one delivery of a limited subscription. It reports whether there was one left and

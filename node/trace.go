@@ -13,7 +13,10 @@ func (c *conn) traceIn(op *wire.Op) { c.traceOp("<<-", op) }
 
 // traceOut logs rendered lines that are about to be sent.
 func (c *conn) traceOut(b []byte) {
-	p := wire.Parser{Role: wire.FromServer, MaxControlLine: math.MaxInt - 1}
+	p := wire.Parser{Role: wire.FromServer, Headers: true, MaxControlLine: math.MaxInt - 1}
+	if c.isRoute {
+		p.Role = wire.FromRoute
+	}
 	for len(b) > 0 {
 		n, err := p.Next(b)
 		if err != nil || n == 0 {

@@ -49,6 +49,8 @@ type ConnectOptions struct {
 	LNOC  bool `json:"lnoc,omitempty"`
 	LNOCU bool `json:"lnocu,omitempty"`
 	LN    bool `json:"ln,omitempty"`
+	// Shoal is [ShoalInfo.Proto] of a dialling shoal node.
+	Shoal int `json:"shoal,omitempty"`
 }
 
 // DefaultConnect is what a server assumes of a client that has sent no CONNECT, and of every field

@@ -32,6 +32,8 @@ const (
 	TextInvalidPublishSubject = "Invalid Publish Subject"
 	TextStale                 = "Stale Connection"
 	TextWrongPort             = "attempted to connect to route port"
+	TextWrongCluster          = "Rejecting connection, cluster name "
+	TextWrongGateway          = "Rejecting connection from gateway "
 	TextPermissionPublish     = "Permissions Violation for Publish to "
 	TextPermissionReply       = "Permissions Violation for Publish with Reply of "
 	TextPermissionSubscribe   = "Permissions Violation for Subscription to "

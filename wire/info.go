@@ -83,6 +83,19 @@ type ServerInfo struct {
 	GossipMode int `json:"gossip_mode,omitempty"`
 	// Gateway is the sender's gateway name; such an INFO is not about routes.
 	Gateway string `json:"gateway,omitempty"`
+
+	// Shoal is what only shoal nodes tell each other; nats-server ignores it.
+	Shoal *ShoalInfo `json:"shoal,omitempty"`
+}
+
+// ShoalInfo is the part of an INFO between servers by which a shoal node recognises another.
+type ShoalInfo struct {
+	// Proto is the version of what shoal nodes do beyond the route protocol, 1 or more.
+	Proto int `json:"proto"`
+	// FixedName says that somebody has configured the name of the cluster, perhaps on another node.
+	FixedName bool `json:"fixed_name,omitempty"`
+	// Leaving says that the sender is about to stop and will not come back under this ID.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // SubjectPermission lists subjects that are allowed and denied.

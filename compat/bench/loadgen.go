@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,8 +58,9 @@ type sample struct {
 	Other float64 `json:"other_cores"`
 }
 
-// cpuPer is the server's CPU time in microseconds per delivered message,
-// which is also CPU seconds per million of them.
+// cpuPer is the CPU time of the server, or of all nodes together, in
+// microseconds per delivered message, which is also CPU seconds per million of
+// them.
 func (s sample) cpuPer() float64 { return float64(s.CPU) / 1e3 / float64(max(s.Delivered, 1)) }
 
 // faultError says that a server did not deliver as it must.
@@ -101,21 +103,25 @@ func (b *bench) buildLoadgen(ctx context.Context) error {
 	return nil
 }
 
-// load runs the load generator against a server. A fault of the server comes
-// back as *faultError.
-func (b *bench) load(ctx context.Context, s *server, seconds float64, args []string) (sample, error) {
+// load runs the load generator against one server or a mesh of several. A
+// fault of a server comes back as *faultError.
+func (b *bench) load(ctx context.Context, c cluster, seconds float64, args []string) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds*float64(time.Second))+loadgenExtra)
 	defer cancel()
-	args = append(args[:len(args):len(args)], "--port", strconv.Itoa(s.port), "--pid", strconv.Itoa(s.cmd.Process.Pid),
+	var ports, pids []string
+	for _, s := range c {
+		ports, pids = append(ports, strconv.Itoa(s.port)), append(pids, strconv.Itoa(s.pid()))
+	}
+	args = append(args[:len(args):len(args)], "--port", strings.Join(ports, ","), "--pid", strings.Join(pids, ","),
 		"--seconds", strconv.FormatFloat(seconds, 'f', 3, 64))
 	cmd := exec.CommandContext(ctx, b.loadgen, args...)
 	cmd.SysProcAttr = endWithParent()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 
-	before := readMachine(s.cmd.Process.Pid)
+	before := readMachine(c)
 	err := cmd.Run()
-	after := readMachine(s.cmd.Process.Pid)
+	after := readMachine(c)
 
 	var r sample
 	if line := bytes.TrimSpace(out.Bytes()); len(line) > 0 {
@@ -128,14 +134,16 @@ func (b *bench) load(ctx context.Context, s *server, seconds float64, args []str
 	case ctx.Err() != nil && err != nil:
 		return r, fmt.Errorf("the load generator was stopped: %w", context.Cause(ctx))
 	case errors.As(err, &exit) && exit.ExitCode() == faultExit:
-		if last, dead := s.dead(); dead {
-			r.Error += " (the server has ended: " + last + ")"
+		for _, s := range c {
+			if last, dead := s.dead(); dead {
+				r.Error += " (the server has ended: " + last + ")"
+			}
 		}
-		return r, &faultError{server: s.name, kind: r.Fault, text: r.Error}
+		return r, &faultError{server: c.name(), kind: r.Fault, text: r.Error}
 	case err != nil && r.Error != "":
-		return r, fmt.Errorf("load generator against %s: %s", s.name, r.Error)
+		return r, fmt.Errorf("load generator against %s: %s", c.name(), r.Error)
 	case err != nil:
-		return r, fmt.Errorf("load generator against %s: %w: %s", s.name, err, firstLine(errs.Bytes()))
+		return r, fmt.Errorf("load generator against %s: %w: %s", c.name(), err, firstLine(errs.Bytes()))
 	}
 	client := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	r.Steal, r.Other = before.until(after, client)

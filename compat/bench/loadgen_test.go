@@ -14,13 +14,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeBroker is the smallest broker that the load generator can talk to, with
 // a choice of misbehaviour. It handles one connection at a time per lock and
 // is of no use for measuring.
 type fakeBroker struct {
-	spoil string // what it does to the 500th message, "" = nothing
+	spoil string        // what it does to the 500th message, "" = nothing
+	late  time.Duration // how long after SUB a subscription begins to get messages
 
 	mu     sync.Mutex
 	subs   []*fakeSub
@@ -28,13 +30,18 @@ type fakeBroker struct {
 	held   func()   // a delivery kept back by "swap" ...
 	heldOf *fakeSub // ... until the next one to the same subscriber
 	next   int      // queue member
+	ports  map[int]*portUse
 }
+
+// portUse is what was asked for at one of the ports.
+type portUse struct{ subs, pubs int }
 
 type fakeSub struct {
 	conn    net.Conn
 	pattern []string
 	queue   string
 	sid     string
+	from    time.Time
 }
 
 const spoilAt = 500
@@ -42,11 +49,22 @@ const spoilAt = 500
 // serveFake starts a broker that ends with the test.
 func serveFake(t *testing.T, spoil string) *server {
 	t.Helper()
+	return (&fakeBroker{spoil: spoil}).listen(t)
+}
+
+// listen opens one more port of the broker. Several look like a mesh.
+func (b *fakeBroker) listen(t *testing.T) *server {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &fakeBroker{spoil: spoil}
+	if b.ports == nil {
+		b.ports = map[int]*portUse{}
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	use := &portUse{}
+	b.ports[port] = use
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -54,18 +72,18 @@ func serveFake(t *testing.T, spoil string) *server {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { b.serve(c) })
+			wg.Go(func() { b.serve(c, use) })
 		}
 	})
 	// The load generator has ended when the test ends, so all connections have.
 	t.Cleanup(func() { l.Close(); wg.Wait() })
 	return &server{
-		name: "fake", port: l.Addr().(*net.TCPAddr).Port, exited: make(chan struct{}),
+		name: "fake", port: port, exited: make(chan struct{}),
 		cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}},
 	}
 }
 
-func (b *fakeBroker) serve(c net.Conn) {
+func (b *fakeBroker) serve(c net.Conn, use *portUse) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	fmt.Fprint(c, "INFO {\"version\":\"0\"} \r\n")
@@ -79,12 +97,13 @@ func (b *fakeBroker) serve(c net.Conn) {
 		case f[0] == "PING":
 			fmt.Fprint(c, "PONG\r\n")
 		case f[0] == "SUB":
-			s := &fakeSub{conn: c, pattern: strings.Split(f[1], "."), sid: f[len(f)-1]}
+			s := &fakeSub{conn: c, pattern: strings.Split(f[1], "."), sid: f[len(f)-1], from: time.Now().Add(b.late)}
 			if len(f) == 4 {
 				s.queue = f[2]
 			}
 			b.mu.Lock()
 			b.subs = append(b.subs, s)
+			use.subs++
 			b.mu.Unlock()
 		case f[0] == "PUB":
 			n, _ := strconv.Atoi(f[len(f)-1])
@@ -92,7 +111,7 @@ func (b *fakeBroker) serve(c net.Conn) {
 			if _, err := io.ReadFull(in, payload); err != nil {
 				return
 			}
-			b.publish(f[1], f[2:], payload)
+			b.publish(use, f[1], f[2:], payload)
 		}
 	}
 }
@@ -111,13 +130,14 @@ func matches(pattern []string, subject string) bool {
 }
 
 // publish delivers one message, spoiling the 500th delivery.
-func (b *fakeBroker) publish(subject string, rest []string, payload []byte) {
+func (b *fakeBroker) publish(use *portUse, subject string, rest []string, payload []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	use.pubs++
 	var to, queue []*fakeSub
 	for _, s := range b.subs {
 		switch {
-		case !matches(s.pattern, subject):
+		case !matches(s.pattern, subject) || b.late > 0 && time.Now().Before(s.from):
 		case s.queue != "":
 			queue = append(queue, s)
 		default:
@@ -249,7 +269,7 @@ func TestLoadgenFindsFaults(t *testing.T) {
 	} {
 		t.Run(c.args+" "+c.spoil, func(t *testing.T) {
 			t.Parallel()
-			r, err := b.load(t.Context(), serveFake(t, c.spoil), 0.5, append(strings.Fields(c.args), "--patience", "2"))
+			r, err := b.load(t.Context(), cluster{serveFake(t, c.spoil)}, 0.5, append(strings.Fields(c.args), "--patience", "2"))
 			var bad *faultError
 			switch {
 			case c.want == "" && err != nil:
@@ -270,12 +290,61 @@ func TestLoadgenFindsFaults(t *testing.T) {
 func TestLoadgenCounts(t *testing.T) {
 	b := testBench(t)
 	for _, mode := range []string{"flood", "verify"} {
-		r, err := b.load(t.Context(), serveFake(t, ""), 1, []string{mode, "--count", "1234", "--subs", "4"})
+		r, err := b.load(t.Context(), cluster{serveFake(t, "")}, 1, []string{mode, "--count", "1234", "--subs", "4"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r.Sent != 1234 || r.Delivered != 4*1234 || r.Pings == 0 {
 			t.Errorf("%s: sent %d, delivered %d, %d pings", mode, r.Sent, r.Delivered, r.Pings)
 		}
+	}
+}
+
+// With several servers, publishers and subscribers are apart, and what is
+// published before the interest has arrived must not count as lost.
+func TestLoadgenMesh(t *testing.T) {
+	b := testBench(t)
+	for _, c := range []struct {
+		args  string
+		late  time.Duration
+		spoil string
+		want  string // kind of fault
+		subs  [3]int
+	}{
+		{"flood --count 2000 --subs 4", 100 * time.Millisecond, "", "", [3]int{0, 2, 2}},
+		{"verify --count 2000 --subs 3", 100 * time.Millisecond, "", "", [3]int{0, 2, 1}},
+		{"verify --count 2000 --subs 4 --queue", 100 * time.Millisecond, "", "", [3]int{0, 2, 2}},
+		{"verify --count 2000 --subjects 5 --literal", 100 * time.Millisecond, "", "", [3]int{0, 5, 0}},
+		{"paced --rate 10000 --pubs 2 --subs 2", 100 * time.Millisecond, "", "", [3]int{0, 1, 1}},
+		{"request --count 1000 --conns 3 --responders 2", 100 * time.Millisecond, "", "", [3]int{3, 1, 1}},
+		{"flood --count 2000 --subs 4", 0, "lose", "lost", [3]int{}},
+		{"verify --count 2000 --subs 4", 0, "double", "duplicate", [3]int{}},
+		{"flood --count 2000 --subs 4", time.Hour, "", "lost", [3]int{}},
+	} {
+		t.Run(fmt.Sprint(c.args, c.late, c.spoil), func(t *testing.T) {
+			t.Parallel()
+			f := &fakeBroker{late: c.late, spoil: c.spoil}
+			mesh := cluster{f.listen(t), f.listen(t), f.listen(t)}
+			r, err := b.load(t.Context(), mesh, 0.5, append(strings.Fields(c.args), "--patience", "2"))
+			var bad *faultError
+			switch {
+			case c.want != "" && (!errors.As(err, &bad) || bad.kind != c.want):
+				t.Fatalf("got %v, want %s", err, c.want)
+			case c.want != "":
+				return
+			case err != nil:
+				t.Fatalf("a right delivery failed: %v", err)
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for i, s := range mesh {
+				if got := f.ports[s.port].subs; got != c.subs[i] {
+					t.Errorf("%d subscriptions at server %d, want %d", got, i, c.subs[i])
+				}
+			}
+			if got := f.ports[mesh[0].port].pubs; got < int(r.Sent) {
+				t.Errorf("%d messages were published at the first server, not all %d", got, r.Sent)
+			}
+		})
 	}
 }

@@ -16,7 +16,7 @@ import (
 // programs at a hundredth of a second.
 const tick = 10 * time.Millisecond
 
-// snapshot is what the whole machine and one server have used so far.
+// snapshot is what the whole machine and some servers have used so far.
 type snapshot struct {
 	at     time.Time
 	busy   time.Duration // all processors: user, nice, system, interrupts
@@ -24,7 +24,7 @@ type snapshot struct {
 	server time.Duration
 }
 
-func readMachine(pid int) snapshot {
+func readMachine(servers cluster) snapshot {
 	s := snapshot{at: time.Now()}
 	if text, err := os.ReadFile("/proc/stat"); err == nil {
 		line, _, _ := bytes.Cut(text, []byte("\n"))
@@ -34,12 +34,31 @@ func readMachine(pid int) snapshot {
 		}
 		s.steal = ticks(f, 8)
 	}
-	if text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat")); err == nil {
-		// The command's name may hold blanks; fields count from its end.
-		f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		s.server = ticks(f, 11) + ticks(f, 12)
+	for _, srv := range servers {
+		if text, err := os.ReadFile(procFile(srv.pid(), "stat")); err == nil {
+			// The command's name may hold blanks; fields count from its end.
+			f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+			s.server += ticks(f, 11) + ticks(f, 12)
+		}
 	}
 	return s
+}
+
+func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
+
+// peakRSS is the greatest memory that a process has had so far, in KiB.
+func peakRSS(pid int) int64 {
+	text, err := os.ReadFile(procFile(pid, "status"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmHWM:" {
+			kb, _ := strconv.ParseInt(f[1], 10, 64)
+			return kb
+		}
+	}
+	return 0
 }
 
 func ticks(fields []string, i int) time.Duration {

@@ -41,9 +41,12 @@ var names = [2]string{"shoal", "nats-server"}
 func (b *bench) measure(ctx context.Context, s scenario) (*rowResult, error) {
 	res := &rowResult{scenario: s, versions: map[string]string{}}
 	var err error
-	if s.kind == memory {
-		err = b.measureMemory(ctx, s, res)
-	} else {
+	switch s.kind {
+	case memory:
+		err = b.measureFresh(ctx, s, res, b.memoryOnce)
+	case announce:
+		err = b.measureFresh(ctx, s, res, b.announceOnce)
+	default:
 		err = b.measureFlow(ctx, s, res)
 	}
 	var bad *faultError
@@ -55,17 +58,17 @@ func (b *bench) measure(ctx context.Context, s scenario) (*rowResult, error) {
 }
 
 // measureFlow runs the pairs of a message row against one instance of each
-// server.
+// server, or one mesh of each.
 func (b *bench) measureFlow(ctx context.Context, s scenario, res *rowResult) error {
-	var servers [2]*server
+	var servers [2]cluster
 	for i, bin := range []string{b.shoal, b.nats} {
-		srv, err := b.start(ctx, names[i], bin)
+		c, err := b.startCluster(ctx, names[i], bin, max(s.nodes, 1))
 		if err != nil {
 			return err
 		}
-		defer srv.stop()
-		servers[i] = srv
-		res.versions[srv.name] = srv.version
+		defer c.stop()
+		servers[i] = c
+		res.versions[c.name()] = c[0].version
 	}
 	if args := s.verifyArgs(); args != nil {
 		for _, srv := range servers {
@@ -103,14 +106,15 @@ func (b *bench) measureFlow(ctx context.Context, s scenario, res *rowResult) err
 	return nil
 }
 
-// measureMemory uses a new server for every run: one that has given memory
-// back to itself would show less growth the second time.
-func (b *bench) measureMemory(ctx context.Context, s scenario, res *rowResult) error {
+// measureFresh uses new servers for every run: one that has given memory back
+// to itself would show less growth the second time, and one that has been
+// told of subscriptions has the room for them.
+func (b *bench) measureFresh(ctx context.Context, s scenario, res *rowResult, once onceFunc) error {
 	bins := [2]string{b.shoal, b.nats}
 	for k := range b.opts.pairs {
 		var got [2]sample
 		for _, i := range order(k) {
-			r, err := b.measureOnce(ctx, names[i], bins[i], s, res)
+			r, err := once(ctx, launch{name: names[i], bin: bins[i]}, s, res)
 			if err != nil {
 				return err
 			}
@@ -121,16 +125,19 @@ func (b *bench) measureMemory(ctx context.Context, s scenario, res *rowResult) e
 	return nil
 }
 
-func (b *bench) measureOnce(ctx context.Context, name, bin string, s scenario, res *rowResult) (sample, error) {
-	srv, err := b.start(ctx, name, bin)
+// onceFunc makes one run of a row with servers of its own.
+type onceFunc func(ctx context.Context, l launch, s scenario, res *rowResult) (sample, error)
+
+func (b *bench) memoryOnce(ctx context.Context, l launch, s scenario, res *rowResult) (sample, error) {
+	srv, err := b.start(ctx, l)
 	if err != nil {
 		return sample{}, err
 	}
 	defer srv.stop()
 	res.versions[srv.name] = srv.version
-	r, err := b.load(ctx, srv, 1, s.args)
+	r, err := b.load(ctx, cluster{srv}, 1, s.args)
 	if err == nil && r.BytesEach <= 0 {
-		err = fmt.Errorf("the memory of %s did not grow", name)
+		err = fmt.Errorf("the memory of %s did not grow", l.name)
 	}
 	return r, err
 }

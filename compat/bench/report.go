@@ -65,17 +65,20 @@ func (r *report) verdict() (int, error) {
 func (r *report) write(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "\nshoal %s against nats-server %s: %s\n", r.versions[names[iShoal]], r.versions[names[iNats]], r.machine)
-	fmt.Fprintf(out, "%d pairs per row; ratio = median of shoal/nats-server over the pairs (quartiles); GOMAXPROCS %d for both\n", r.opts.pairs, r.opts.procs)
+	fmt.Fprintf(out, "%d pairs per row; ratio = median of shoal/nats-server over the pairs (quartiles); GOMAXPROCS %d for every server\n", r.opts.pairs, r.opts.procs)
 
 	flow := table{head: []string{"scenario", "shoal /s", "nats /s", "ratio", "", "shoal CPU s/M", "nats CPU s/M", "ratio", "", "RSS MiB shoal", "nats", "remarks"}}
 	lat := table{head: []string{"latency, microseconds", "shoal p50", "p99", "p99.9", "nats p50", "p99", "p99.9", "ratio p50", "", "p99", "", "p99.9"}}
 	mem := table{head: []string{"memory", "shoal bytes each", "nats bytes each", "ratio", "", "shoal CPU s/M", "nats CPU s/M", "ratio", "remarks"}}
+	known := table{head: []string{"announcement", "shoal ms", "nats ms", "ratio", "", "shoal CPU s/M", "nats CPU s/M", "ratio", "RSS MiB shoal", "nats", "remarks"}}
 	for _, row := range r.rows {
 		switch {
 		case !row.valid():
 			flow.add(row.scenario.name, "INVALID: "+row.fault.Error())
 		case row.scenario.kind == memory:
 			mem.add(append(append([]string{row.scenario.name}, row.memoryCells()...), strings.Join(row.marks(), ", "))...)
+		case row.scenario.kind == announce:
+			known.add(append(append([]string{row.scenario.name}, row.announceCells()...), strings.Join(row.marks(), ", "))...)
 		default:
 			flow.add(append(append([]string{row.scenario.name}, row.flowCells()...), strings.Join(row.marks(), ", "))...)
 			if row.scenario.kind != flood {
@@ -83,7 +86,7 @@ func (r *report) write(w io.Writer) error {
 			}
 		}
 	}
-	for _, t := range []table{flow, lat, mem} {
+	for _, t := range []table{flow, lat, mem, known} {
 		t.write(out)
 	}
 	r.writeHeadline(out)
@@ -101,7 +104,7 @@ func (r *report) writeHeadline(out io.Writer) {
 	}
 	worst, name := 0.0, ""
 	for _, row := range r.rows {
-		if row.valid() && row.scenario.kind != memory {
+		if row.valid() && !row.scenario.fresh() {
 			if q := row.ratio(cpuOf).Median; q > worst {
 				worst, name = q, row.scenario.name
 			}
@@ -159,6 +162,16 @@ func (r *rowResult) memoryCells() []string {
 		fmt.Sprintf("%.0f", r.median(iShoal, bytesOf)), fmt.Sprintf("%.0f", r.median(iNats, bytesOf)),
 		q.String(), string(r.scenario.bytes.grade(q.Median, false)),
 		fmt.Sprintf("%.2f", r.median(iShoal, cpuOf)), fmt.Sprintf("%.2f", r.median(iNats, cpuOf)), cpu.String(),
+	}
+}
+
+func (r *rowResult) announceCells() []string {
+	q, cpu := r.ratio(msOf), r.ratio(cpuOf)
+	return []string{
+		fmt.Sprintf("%.0f", r.median(iShoal, msOf)), fmt.Sprintf("%.0f", r.median(iNats, msOf)),
+		q.String(), string(r.scenario.ms.grade(q.Median, false)),
+		fmt.Sprintf("%.2f", r.median(iShoal, cpuOf)), fmt.Sprintf("%.2f", r.median(iNats, cpuOf)), cpu.String(),
+		fmt.Sprintf("%.0f", r.median(iShoal, peakOf)), fmt.Sprintf("%.0f", r.median(iNats, peakOf)),
 	}
 }
 

@@ -50,6 +50,7 @@ func p50Of(s sample) float64   { return float64(s.P50) / 1e3 }
 func p99Of(s sample) float64   { return float64(s.P99) / 1e3 }
 func p999Of(s sample) float64  { return float64(s.P999) / 1e3 }
 func peakOf(s sample) float64  { return float64(s.PeakRSS) / 1024 }
+func msOf(s sample) float64    { return s.Seconds * 1e3 }
 
 // figure is one compared figure of a row.
 type figure struct {
@@ -67,6 +68,8 @@ func (s scenario) figures() []figure {
 	switch s.kind {
 	case memory:
 		return []figure{{"bytes", bytesOf, s.bytes, false}, {"cpu_us", cpuOf, bar{}, false}, {"rate", rateOf, bar{}, true}}
+	case announce:
+		return []figure{{"ms", msOf, s.ms, false}, {"cpu_us", cpuOf, bar{}, false}}
 	case paced:
 		return append([]figure{cpu}, latency...)
 	case closed:
@@ -106,7 +109,7 @@ func (r *rowResult) noisy() []string {
 // clientBound tells whether one of the load generator's threads was busy
 // nearly all the time: then the throughput is its own, not the server's.
 func (r *rowResult) clientBound() bool {
-	if r.scenario.kind == memory {
+	if r.scenario.fresh() {
 		return false
 	}
 	busiest := func(s sample) float64 { return max(s.SenderCores, s.ReceiverCores) }

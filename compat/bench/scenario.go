@@ -12,10 +12,11 @@ type bar struct {
 type kind int
 
 const (
-	flood  kind = iota // as fast as possible: throughput counts
-	paced              // fixed rate: throughput is given, latency counts
-	closed             // request/reply closed loop: throughput and latency
-	memory             // bytes of RSS per connection or subscription
+	flood    kind = iota // as fast as possible: throughput counts
+	paced                // fixed rate: throughput is given, latency counts
+	closed               // request/reply closed loop: throughput and latency
+	memory               // bytes of RSS per connection or subscription
+	announce             // time until a new node knows all subscriptions
 )
 
 // scenario is one row of the table.
@@ -25,6 +26,8 @@ type scenario struct {
 	quick bool
 	unit  string   // what is counted
 	args  []string // for the load generator, mode first
+	nodes int      // of a full mesh; 0 = a single server
+	subs  int      // announce: how many
 	// size of the payload; rows of 16 B to 1 KiB whose messages are delivered
 	// make up the headline figure.
 	size int
@@ -32,12 +35,17 @@ type scenario struct {
 	// once more in verify mode.
 	checked bool
 
-	rate, cpu, p50, p99, bytes bar
+	rate, cpu, p50, p99, bytes, ms bar
 }
 
-// headline tells whether the row counts in the geometric mean.
+// fresh tells whether every run of the row has servers of its own and its
+// figures are no throughput.
+func (s scenario) fresh() bool { return s.kind == memory || s.kind == announce }
+
+// headline tells whether the row counts in the geometric mean, which is about
+// single servers.
 func (s scenario) headline() bool {
-	return s.kind != memory && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
+	return !s.fresh() && s.nodes == 0 && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
 }
 
 // verifyArgs are the arguments of the run that checks every message; nil for
@@ -51,8 +59,8 @@ func (s scenario) verifyArgs() []string {
 
 const publishOnly = "publish only, 16 B"
 
-// anyRow is the bar of rows without one of their own: no row may cost more
-// than 0.80 of nats-server's CPU.
+// anyRow is the bar of rows without one of their own: no row of a single server
+// may cost more than 0.80 of nats-server's CPU.
 var anyRow = bar{floor: 0.80}
 
 func pubsub(name string, size int, rate, cpu bar, args ...string) scenario {
@@ -76,6 +84,17 @@ func requests(name string, size int, b bool, args ...string) scenario {
 	}
 	if b {
 		s.rate, s.cpu, s.p50, s.p99 = bar{2, 1.3}, bar{0.45, 0.65}, bar{0.5, 0.75}, bar{1.0, 1.1}
+	}
+	return s
+}
+
+// across makes it a row over a full mesh of so many nodes: publishers and
+// requesters at the first, subscribers and responders spread over the others.
+// The bar that any row of a single server has does not apply.
+func across(nodes int, s scenario) scenario {
+	s.nodes = nodes
+	if s.cpu == anyRow {
+		s.cpu = bar{}
 	}
 	return s
 }
@@ -121,6 +140,15 @@ var scenarios = []scenario{
 	{
 		name: "1M subscriptions, a fifth wildcards", kind: memory, unit: "sub", bytes: bar{0.30, 0.40}, checked: true,
 		args: []string{"subs", "--n", "1000000", "--mix", "--settle", "3"},
+	},
+	inQuick(across(2, pubsub("relay, 2 nodes, 128 B", 128, bar{3, 3}, bar{0.4, 0.4}))),
+	across(3, pubsub("mesh fan-out, 3 nodes, 128 B", 128, bar{}, bar{}, "--subs", "20")),
+	across(2, atRate("relay latency at 5k/s, 2 nodes, 128 B", 128, bar{}, "--rate", "5000")),
+	across(2, requests("request/reply over 2 nodes, 1 in flight, 128 B", 128, false)),
+	across(2, requests("request/reply over 2 nodes, 64 in flight, 128 B", 128, false, "--conns", "64", "--responders", "4")),
+	{
+		name: "100k subscriptions announced", kind: announce, unit: "sub", ms: bar{1.5, 1.5}, checked: true,
+		nodes: 2, subs: 100_000,
 	},
 }
 

@@ -31,9 +31,20 @@ type server struct {
 	name    string
 	version string
 	port    int
+	routes  int // port for other nodes, 0 = it is no node of a mesh
+	monitor int // port of its HTTP pages, the same
 	cmd     *exec.Cmd
 	logPath string
 	exited  chan struct{} // closed once the process has ended
+}
+
+func (s *server) pid() int { return s.cmd.Process.Pid }
+
+// launch says which server to start.
+type launch struct {
+	name, bin string
+	node      bool    // of a mesh
+	peers     cluster // the nodes that it is told of
 }
 
 // build makes the two servers and the load generator.
@@ -102,36 +113,58 @@ func lastLine(text []byte) string {
 
 // start runs a server with its default configuration on a free loopback port
 // and waits for its INFO line.
-func (b *bench) start(ctx context.Context, name, bin string) (*server, error) {
+func (b *bench) start(ctx context.Context, l launch) (*server, error) {
 	var err error
 	for range 3 { // another program may take the port in between
 		var s *server
-		if s, err = b.tryStart(ctx, name, bin); err == nil {
+		if s, err = b.tryStart(ctx, l); err == nil {
 			return s, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
-	return nil, fmt.Errorf("%s does not start: %w", name, err)
+	return nil, fmt.Errorf("%s does not start: %w", l.name, err)
 }
 
-func (b *bench) tryStart(ctx context.Context, name, bin string) (*server, error) {
-	port, err := freePort()
+func (b *bench) tryStart(ctx context.Context, l launch) (*server, error) {
+	s, err := b.spawn(l)
+	if err != nil {
+		return nil, err
+	}
+	if s.version, err = s.awaitInfo(ctx); err != nil {
+		s.stop()
+		text, _ := os.ReadFile(s.logPath)
+		return nil, fmt.Errorf("%w; its last words: %s", err, lastLine(text))
+	}
+	return s, nil
+}
+
+// spawn starts the process and does not wait for anything.
+func (b *bench) spawn(l launch) (*server, error) {
+	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
 	}
 	b.starts++
 	s := &server{
-		name: name, port: port, exited: make(chan struct{}),
-		logPath: filepath.Join(b.dir, fmt.Sprintf("%s.%d.log", name, b.starts)),
+		name: l.name, port: ports[0], exited: make(chan struct{}),
+		logPath: filepath.Join(b.dir, fmt.Sprintf("%s.%d.log", l.name, b.starts)),
+	}
+	args := []string{"-a", "127.0.0.1", "-p", strconv.Itoa(s.port)}
+	if l.node {
+		s.routes, s.monitor = ports[1], ports[2]
+		args = append(args, "-m", strconv.Itoa(s.monitor), "--cluster", s.routeURL(), "--cluster_name", "bench")
+		if len(l.peers) > 0 {
+			args = append(args, "--routes", l.peers.routeURLs())
+		}
 	}
 	out, err := os.Create(s.logPath)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	s.cmd = exec.Command(bin, "-a", "127.0.0.1", "-p", strconv.Itoa(port))
+	s.cmd = exec.Command(l.bin, args...)
 	s.cmd.Dir = b.dir
 	s.cmd.Env = serverEnv(b.opts.procs)
 	s.cmd.Stdout, s.cmd.Stderr = out, out
@@ -143,11 +176,6 @@ func (b *bench) tryStart(ctx context.Context, name, bin string) (*server, error)
 		_ = s.cmd.Wait()
 		close(s.exited)
 	}()
-	if s.version, err = s.awaitInfo(ctx); err != nil {
-		s.stop()
-		text, _ := os.ReadFile(s.logPath)
-		return nil, fmt.Errorf("%w; its last words: %s", err, lastLine(text))
-	}
 	return s, nil
 }
 
@@ -221,7 +249,7 @@ func (s *server) dead() (string, bool) {
 	}
 }
 
-// serverEnv is the environment of both servers: the same GOMAXPROCS, and no
+// serverEnv is the environment of all servers: the same GOMAXPROCS, and no
 // other setting of the Go runtime.
 func serverEnv(procs int) []string {
 	var env []string
@@ -235,11 +263,16 @@ func serverEnv(procs int) []string {
 	return append(env, "GOMAXPROCS="+strconv.Itoa(procs))
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePorts returns n different ports that nobody listens on.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // only when all are known: they must differ
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return ports, nil
 }

@@ -18,6 +18,8 @@ type Source interface {
 	// Varz describes the node at this moment. The fields that are facts of the process or of the
 	// monitor itself, see [Varz], may stay empty.
 	Varz() Varz
+	// Routez describes the connections to other servers.
+	Routez() Routez
 	// Healthy returns nil while the node accepts clients, or why it does not.
 	Healthy() error
 }
@@ -36,6 +38,7 @@ func New(source Source) *Handler {
 	h.pages = map[string]http.HandlerFunc{
 		"/":        h.index,
 		"/healthz": h.healthz,
+		"/routez":  h.routez,
 		"/varz":    h.varz,
 	}
 	for path := range h.pages {
@@ -63,7 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) varz(w http.ResponseWriter, r *http.Request) {
 	v := h.source.Varz()
 	v.Now = time.Now().UTC()
-	v.Uptime = uptime(v.Now.Sub(v.Start))
+	v.Uptime = uptimeSince(v.Start, v.Now)
 	v.GoVersion = runtime.Version()
 	v.Cores = runtime.NumCPU()
 	v.MaxProcs = runtime.GOMAXPROCS(0)
@@ -73,12 +76,7 @@ func (h *Handler) varz(w http.ResponseWriter, r *http.Request) {
 	for path, count := range h.requests {
 		v.HTTPRequests[path] = count.Load()
 	}
-	body, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	reply(w, r, http.StatusOK, body)
+	replyIndented(w, r, v)
 }
 
 func (h *Handler) healthz(w http.ResponseWriter, r *http.Request) {
@@ -107,9 +105,10 @@ var indexPage = template.Must(template.New("index").Parse(`<!DOCTYPE html>
 </head>
 <body>
 <h1>{{.ServerName}}</h1>
-<p>shoal {{.ShoalVersion}}, up {{.Uptime}}, {{.Connections}} connections</p>
+<p>shoal {{.ShoalVersion}}, up {{.Uptime}}, {{.Connections}} connections, {{.Routes}} routes</p>
 <ul>
 <li><a href="/varz">/varz</a>: the node, its limits and its counters</li>
+<li><a href="/routez">/routez</a>: its connections to other servers</li>
 <li><a href="/healthz">/healthz</a>: whether it accepts clients</li>
 </ul>
 </body>
@@ -118,10 +117,20 @@ var indexPage = template.Must(template.New("index").Parse(`<!DOCTYPE html>
 
 func (h *Handler) index(w http.ResponseWriter, _ *http.Request) {
 	v := h.source.Varz()
-	v.Uptime = uptime(time.Since(v.Start))
+	v.Uptime = uptimeSince(v.Start, time.Now())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	// An error here means that the reader has gone; there is nobody left to tell.
 	_ = indexPage.Execute(w, v)
+}
+
+// replyIndented sends an answer in the form that people can read.
+func replyIndented(w http.ResponseWriter, r *http.Request, answer any) {
+	body, err := json.MarshalIndent(answer, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	reply(w, r, http.StatusOK, body)
 }
 
 // callbackName is a JavaScript name, dots allowed. Anything else would let a link inject script

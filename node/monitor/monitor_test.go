@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -11,11 +12,13 @@ import (
 )
 
 type fakeNode struct {
-	varz Varz
-	err  error
+	varz   Varz
+	routez Routez
+	err    error
 }
 
 func (f fakeNode) Varz() Varz     { return f.varz }
+func (f fakeNode) Routez() Routez { return f.routez }
 func (f fakeNode) Healthy() error { return f.err }
 
 func get(h http.Handler, method, target string) *httptest.ResponseRecorder {
@@ -75,6 +78,56 @@ func TestVarz(t *testing.T) {
 	}
 }
 
+func TestVarzOfCluster(t *testing.T) {
+	w := get(New(fakeNode{varz: Varz{
+		ConnectURLs: []string{"10.0.0.1:4222", "10.0.0.2:4222"}, Routes: 1, Remotes: 1,
+		Cluster: ClusterVarz{Name: "east", Host: "0.0.0.0", Port: 6222, AuthTimeout: 2, URLs: []string{"b:6222"}},
+	}}), "GET", "/varz")
+	for _, want := range []string{
+		`"connect_urls":["10.0.0.1:4222","10.0.0.2:4222"]`, `"routes":1,"remotes":1`, `"uptime":"0s"`,
+		`"cluster":{"name":"east","addr":"0.0.0.0","cluster_port":6222,"auth_timeout":2,"urls":["b:6222"]}`,
+	} {
+		if !strings.Contains(compact(t, w.Body.Bytes()), want) {
+			t.Errorf("no %s in\n%s", want, w.Body)
+		}
+	}
+}
+
+func TestRoutez(t *testing.T) {
+	now := time.Now().UTC()
+	start, last := now.Add(-65*time.Second), now.Add(-1500*time.Millisecond)
+	w := get(New(fakeNode{routez: Routez{ServerID: "ID", ServerName: "n1", Routes: []Route{{
+		ID: 7, RemoteID: "PEER", RemoteName: "n2", Solicited: true, IP: "10.0.0.2", Port: 6222,
+		Start: start, LastActivity: last, RoundTrip: 123456, Pending: 1, InMsgs: 2, OutMsgs: 3, InBytes: 4,
+		OutBytes: 5, Subscriptions: 6, Account: "A", Compression: "off", Shoal: true, Synchronized: true,
+	}}}}), "GET", "/routez")
+	at := func(when time.Time) string {
+		text, _ := json.Marshal(when)
+		return string(text)
+	}
+	want := `"num_routes":1,"routes":[{"rid":7,"remote_id":"PEER","remote_name":"n2","did_solicit":true,` +
+		`"is_configured":false,"ip":"10.0.0.2","port":6222,"start":` + at(start) + `,"last_activity":` + at(last) +
+		`,"rtt":"123.456µs","uptime":"1m5s","idle":"1s","pending_size":1,"in_msgs":2,"out_msgs":3,"in_bytes":4,` +
+		`"out_bytes":5,"subscriptions":6,"account":"A","compression":"off","shoal":true,"synchronized":true}]}`
+	if got := compact(t, w.Body.Bytes()); !strings.HasPrefix(got, `{"server_id":"ID","server_name":"n1","now":"`) ||
+		!strings.HasSuffix(got, want) {
+		t.Errorf("got\n%s\nwant the end\n%s", got, want)
+	}
+	if w := get(New(fakeNode{routez: Routez{Routes: []Route{}}}), "GET", "/routez"); !strings.Contains(w.Body.String(),
+		"\"num_routes\": 0,\n  \"routes\": []\n}") {
+		t.Errorf("a node without peers says\n%s", w.Body)
+	}
+}
+
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestHealthz(t *testing.T) {
 	w := get(New(fakeNode{}), "GET", "/healthz?js-enabled-only=true")
 	if w.Code != http.StatusOK || w.Body.String() != `{"status":"ok"}` {
@@ -93,9 +146,10 @@ func TestPages(t *testing.T) {
 		status         int
 		contains       string
 	}{
-		{"GET", "/", 200, "<h1>&lt;b&gt;</h1>\n<p>shoal 1, up 0s, 0 connections</p>"},
+		{"GET", "/", 200, "<h1>&lt;b&gt;</h1>\n<p>shoal 1, up 0s, 0 connections, 0 routes</p>"},
 		{"HEAD", "/varz", 200, ""},
 		{"POST", "/varz", 405, "only GET"},
+		{"GET", "/routez?subs=1", 200, "\"num_routes\": 0"},
 		{"GET", "/nope", 404, ""},
 		{"GET", "/varz/", 404, ""},
 		{"GET", "/healthz?callback=show", 200, `show({"status":"ok"})`},

@@ -33,8 +33,8 @@ type Varz struct {
 
 	Connections      uint64 `json:"connections"`
 	TotalConnections uint64 `json:"total_connections"`
-	Routes           int    `json:"routes"`
-	Remotes          int    `json:"remotes"`
+	Routes           int    `json:"routes"`  // connections to other servers
+	Remotes          int    `json:"remotes"` // other servers that are connected
 	InMsgs           uint64 `json:"in_msgs"`
 	InBytes          uint64 `json:"in_bytes"`
 	OutMsgs          uint64 `json:"out_msgs"`
@@ -53,13 +53,32 @@ type Varz struct {
 	CPU          float64          `json:"cpu"`
 	HTTPRequests map[string]int64 `json:"http_req_stats"`
 
+	Cluster ClusterVarz `json:"cluster"` // empty for a node that stays alone
+
 	// What this node does not do is still there for tools that expect the key, as an empty object.
-	Cluster   struct{} `json:"cluster"`
 	Gateway   struct{} `json:"gateway"`
 	Leaf      struct{} `json:"leaf"`
 	MQTT      struct{} `json:"mqtt"`
 	Websocket struct{} `json:"websocket"`
 	JetStream struct{} `json:"jetstream"`
+}
+
+// ClusterVarz is how a node listens for other servers.
+type ClusterVarz struct {
+	Name        string   `json:"name,omitempty"`
+	Host        string   `json:"addr,omitempty"`
+	Port        int      `json:"cluster_port,omitempty"`
+	AuthTimeout float64  `json:"auth_timeout,omitempty"` // seconds
+	URLs        []string `json:"urls,omitempty"`         // host:port of configured routes
+	PoolSize    int      `json:"pool_size,omitempty"`
+}
+
+// uptimeSince is the uptime of a node that may not have started yet.
+func uptimeSince(start, now time.Time) string {
+	if start.IsZero() {
+		return uptime(0)
+	}
+	return uptime(now.Sub(start))
 }
 
 // uptime writes a duration as monitoring tools parse it: 1y2d3h4m5s without its leading zero units.

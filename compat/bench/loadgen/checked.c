@@ -232,7 +232,7 @@ static void receive(struct checked *c, struct conn *conns, int ep, uint64_t unti
 void run_checked(const struct options *o)
 {
 	struct checked *c = must_alloc(1, sizeof *c);
-	struct result res = {.mode = o->mode, .pid = o->pid};
+	struct result res = {.mode = o->mode, .o = o};
 	pthread_t t;
 
 	c->o = o;
@@ -251,13 +251,13 @@ void run_checked(const struct options *o)
 		conn_init(&conns[i], c->top.sub[i], i, (size_t)o->size * 2 + BATCH);
 	int ep = poller(c->top.sub, o->subs);
 
-	usage_read(o->pid, &res.from);
+	usage_read(o, &res.from);
 	uint64_t cpu = thread_cpu_ns();
 	c->start = now_ns();
 	if (pthread_create(&t, NULL, c->paced ? paced_sender : verify_sender, c) != 0)
 		fail("cannot start a thread");
 	receive(c, conns, ep, 0);
-	usage_read(o->pid, &res.to);
+	usage_read(o, &res.to);
 	res.receiver_cpu = thread_cpu_ns() - cpu;
 	pthread_join(t, NULL);
 	receive(c, conns, ep, now_ns() + 50000000); // anything more is a duplicate

@@ -230,7 +230,7 @@ void run_flood(const struct options *o)
 {
 	struct flood *f = must_alloc(1, sizeof *f);
 	struct receiver r = {0};
-	struct result res = {.mode = o->mode, .pid = o->pid};
+	struct result res = {.mode = o->mode, .o = o};
 	pthread_t t;
 
 	f->o = o;
@@ -246,7 +246,7 @@ void run_flood(const struct options *o)
 	r.at_least = o->subs;
 	int ep = poller(f->top.sub, o->subs);
 
-	usage_read(o->pid, &res.from);
+	usage_read(o, &res.from);
 	uint64_t cpu = thread_cpu_ns();
 	f->start = now_ns();
 	if (pthread_create(&t, NULL, sender, f) != 0)
@@ -261,7 +261,7 @@ void run_flood(const struct options *o)
 		for (int i = 0; i < o->pubs; i++)
 			await_pong(f->top.pub[i], o->patience);
 	}
-	usage_read(o->pid, &res.to);
+	usage_read(o, &res.to);
 	res.receiver_cpu = thread_cpu_ns() - cpu;
 	if (o->subs > 0)
 		pthread_join(t, NULL);

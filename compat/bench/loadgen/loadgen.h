@@ -23,11 +23,20 @@ enum {
 // check value and sequence number; a payload is never smaller.
 #define HEADER 16
 
+#define MAX_SERVERS 16
+
 struct options {
 	const char *mode;
 	const char *host;
-	int port;
-	pid_t pid; // server process, for CPU and memory
+	// The servers. With several, whoever publishes or asks connects to the
+	// first, and subscribers and responders in turn to the others.
+	int ports[MAX_SERVERS];
+	int servers;
+	pid_t pids[MAX_SERVERS]; // their processes, for CPU and memory
+	int npids;
+	// Part of all subjects when there are several servers, another in every
+	// run: interest of the last run may still be on its way out.
+	char tag[16];
 
 	int pubs, subs;
 	int size;
@@ -53,8 +62,9 @@ struct options {
 
 // ---- net.c: sockets and the handshake ----
 
-int dial(const struct options *o);
-int connect_client(const struct options *o);
+int dial(const struct options *o, int server);
+int connect_client(const struct options *o, int server);
+int receiver_server(const struct options *o, int i);
 void send_all(int fd, const void *buf, size_t len);
 void await_pong(int fd, double seconds);
 void subscribe(int fd, const char *subject, const char *queue, const char *sid);
@@ -75,9 +85,10 @@ struct usage {
 	uint64_t ticks;    // the same from /proc/PID/stat, 10 ms steps, as a check
 	uint64_t threads;  // the same summed over the threads that live now
 };
-void usage_read(pid_t pid, struct usage *u);
-long rss_kb(pid_t pid);
-long peak_rss_kb(pid_t pid);
+// All of these are sums over the servers.
+void usage_read(const struct options *o, struct usage *u);
+long rss_kb(const struct options *o);
+long peak_rss_kb(const struct options *o);
 
 // A log-linear histogram of nanoseconds, exact to better than one per cent.
 #define HIST_SUB 128
@@ -98,7 +109,7 @@ struct result {
 	double late;              // paced: share of the ticks that began over 1 ms late
 	const struct hist *hist;  // NULL: no latencies
 	double bytes_each;        // memory modes: RSS growth per thing
-	pid_t pid;
+	const struct options *o;
 };
 void result_print(const struct result *r);
 
@@ -141,7 +152,7 @@ void conn_drain_pings(struct conn *c);
 
 #define SUBJECT_MAX 128
 int subject_format(char *to, const struct options *o, long i);
-const char *subject_wildcard(const struct options *o);
+int subject_wildcard(char *to, const struct options *o);
 long subject_index(const struct options *o, const char *s, size_t len);
 uint32_t next_random(uint64_t *state);
 
@@ -149,6 +160,10 @@ uint32_t next_random(uint64_t *state);
 
 void payload_fill(uint8_t *p, size_t size, uint64_t stamp, unsigned pub, uint32_t seq);
 bool payload_check(const uint8_t *p, size_t size, uint64_t *stamp, unsigned *pub, uint32_t *seq);
+
+// ---- interest.c: what one server knows of the subscribers of another ----
+
+void await_interest(const struct options *o, int server, const char *subject, const int *fds, int n, bool any);
 
 // ---- topology.c: connections of the publish/subscribe modes ----
 

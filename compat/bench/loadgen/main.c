@@ -1,6 +1,6 @@
 // main.c: options.
 //
-//	loadgen MODE --port N [--pid N] [options]
+//	loadgen MODE --port N[,N...] [--pid N[,N...]] [options]
 //
 // Modes: flood, verify, paced, request, idle, subs. See usage below.
 #include "loadgen.h"
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: loadgen MODE --port N [options]\n"
+	"usage: loadgen MODE --port N[,N...] [options]\n"
 	"modes:\n"
 	"  flood    publish as fast as the window allows, count what arrives\n"
 	"  verify   the same with every message checked (slower)\n"
@@ -23,8 +23,10 @@ static const char usage[] =
 	"  idle     memory of --n idle connections\n"
 	"  subs     memory of --n subscriptions\n"
 	"options:\n"
-	"  --host ADDR --port N      the server (127.0.0.1)\n"
-	"  --pid N                   its process, for CPU and memory\n"
+	"  --host ADDR --port N      the server (127.0.0.1); or N,N,... for several that\n"
+	"                            form a mesh: publishers and requesters connect to the\n"
+	"                            first, subscribers and responders to the others in turn\n"
+	"  --pid N                   its process, or theirs, for CPU and memory\n"
 	"  --pubs N --subs N         publishers and subscribers (1, 1)\n"
 	"  --size N                  payload bytes (128)\n"
 	"  --subjects N [--random]   subjects published to, in turn or at random\n"
@@ -70,13 +72,25 @@ static double number(const char *s, double min, double max)
 	return v;
 }
 
+// list reads numbers with commas between them; it returns how many.
+static int list(char *s, double min, double max, int *to)
+{
+	int n = 0;
+	for (char *one; (one = strsep(&s, ",")) != NULL;) {
+		if (n == MAX_SERVERS)
+			usage_error("too many servers");
+		to[n++] = (int)number(one, min, max);
+	}
+	return n;
+}
+
 static void parse(int argc, char **argv, struct options *o)
 {
 	for (int c; (c = getopt_long(argc, argv, "h", longopts, NULL)) != -1;) {
 		switch (c) {
-		case PORT: o->port = (int)number(optarg, 1, 65535); break;
+		case PORT: o->servers = list(optarg, 1, 65535, o->ports); break;
 		case HOST: o->host = optarg; break;
-		case PID: o->pid = (pid_t)number(optarg, 1, 1e9); break;
+		case PID: o->npids = list(optarg, 1, 1e9, o->pids); break;
 		case PUBS: o->pubs = (int)number(optarg, 1, 1000); break;
 		case SUBS: o->subs = (int)number(optarg, 0, 10000); break;
 		case SIZE: o->size = (int)number(optarg, HEADER, 1 << 20); break;
@@ -104,8 +118,10 @@ static void parse(int argc, char **argv, struct options *o)
 	if (optind != argc - 1)
 		usage_error("exactly one mode is needed");
 	o->mode = argv[optind];
-	if (o->port == 0)
+	if (o->servers == 0)
 		usage_error("--port is needed");
+	if (o->servers > 1)
+		snprintf(o->tag, sizeof o->tag, "%07d.", (int)getpid() % 10000000);
 }
 
 int main(int argc, char **argv)

@@ -33,21 +33,21 @@ static void serve_pings(struct conn *conns, int ep, double seconds, uint64_t *po
 // them rest, and divides the growth of the server's memory by n.
 void run_idle(const struct options *o)
 {
-	struct result res = {.mode = o->mode, .pid = o->pid};
+	struct result res = {.mode = o->mode, .o = o};
 	struct conn *conns = must_alloc((size_t)o->n, sizeof *conns);
 	uint64_t pongs = 0;
 	char line[512];
 
 	limit_files();
-	close(connect_client(o)); // what the first connection alone costs is not counted
+	close(connect_client(o, 0)); // what the first connection alone costs is not counted
 	sleep_us(200000);
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 	if (ep < 0)
 		fail_errno("epoll_create1");
-	long before = rss_kb(o->pid);
-	usage_read(o->pid, &res.from);
+	long before = rss_kb(o);
+	usage_read(o, &res.from);
 	for (long i = 0; i < o->n; i++) {
-		int fd = dial(o);
+		int fd = dial(o, 0);
 		int n = snprintf(line, sizeof line, "%sSUB idle.%07ld 1\r\nPING\r\n", connect_line, i);
 		send_all(fd, line, (size_t)n);
 		conn_init(&conns[i], fd, (int)i, 2048);
@@ -57,9 +57,9 @@ void run_idle(const struct options *o)
 		if (i % AT_ONCE == AT_ONCE - 1 || i == o->n - 1)
 			serve_pings(conns, ep, 30, &pongs, (uint64_t)i + 1);
 	}
-	usage_read(o->pid, &res.to);
+	usage_read(o, &res.to);
 	serve_pings(conns, ep, o->settle, &pongs, 0);
-	res.bytes_each = (double)(rss_kb(o->pid) - before) * 1024 / (double)o->n;
+	res.bytes_each = (double)(rss_kb(o) - before) * 1024 / (double)o->n;
 	for (long i = 0; i < o->n; i++)
 		res.pings += conns[i].pings;
 	res.sent = res.delivered = (uint64_t)o->n;
@@ -101,23 +101,23 @@ long load_subscriptions(const int *fds, int nfds, long n, bool mix)
 // run_subs measures the growth of the server's memory by n subscriptions.
 void run_subs(const struct options *o)
 {
-	struct result res = {.mode = o->mode, .pid = o->pid};
+	struct result res = {.mode = o->mode, .o = o};
 	struct conn conns[SUBS_CONNS];
 	int fds[SUBS_CONNS];
 	uint64_t pongs = 0;
 
 	for (int i = 0; i < SUBS_CONNS; i++) {
-		fds[i] = connect_client(o);
+		fds[i] = connect_client(o, 0);
 		conn_init(&conns[i], fds[i], i, 4096);
 	}
 	sleep_us(200000);
-	long before = rss_kb(o->pid);
-	usage_read(o->pid, &res.from);
+	long before = rss_kb(o);
+	usage_read(o, &res.from);
 	load_subscriptions(fds, SUBS_CONNS, o->n, o->mix);
-	usage_read(o->pid, &res.to);
+	usage_read(o, &res.to);
 	int ep = poller(fds, SUBS_CONNS);
 	serve_pings(conns, ep, o->settle, &pongs, 0);
-	res.bytes_each = (double)(rss_kb(o->pid) - before) * 1024 / (double)o->n;
+	res.bytes_each = (double)(rss_kb(o) - before) * 1024 / (double)o->n;
 	res.sent = res.delivered = (uint64_t)o->n;
 	result_print(&res);
 }

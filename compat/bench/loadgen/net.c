@@ -20,12 +20,12 @@ const char connect_line[] =
 
 // dial opens one TCP connection with time limits on both directions, so that
 // a server that hangs ends the run instead of stopping it for ever.
-int dial(const struct options *o)
+int dial(const struct options *o, int server)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		fail_errno("socket");
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->ports[server])};
 	if (inet_pton(AF_INET, o->host, &a.sin_addr) != 1)
 		fail("not an IPv4 address: %s", o->host);
 	struct timeval limit = {.tv_sec = 10};
@@ -96,13 +96,19 @@ void await_pong(int fd, double seconds)
 // connect_client opens a connection and completes the handshake. The second
 // round trip makes sure that the INFO which follows the first PONG has been
 // read: after it the server sends nothing by itself except PING.
-int connect_client(const struct options *o)
+int connect_client(const struct options *o, int server)
 {
-	int fd = dial(o);
+	int fd = dial(o, server);
 	send_all(fd, connect_line, strlen(connect_line));
 	sync_conn(fd);
 	sync_conn(fd);
 	return fd;
+}
+
+// receiver_server is the server that subscriber or responder i connects to.
+int receiver_server(const struct options *o, int i)
+{
+	return o->servers == 1 ? 0 : 1 + i % (o->servers - 1);
 }
 
 // sync_conn returns when the server has handled all that was sent before.

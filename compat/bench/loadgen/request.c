@@ -13,7 +13,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define SUBJECT "bench.service"
 #define MAX_REQUESTS (1u << 26)
 #define MAX_SENT_PER_WAKEUP 64
 
@@ -33,10 +32,24 @@ struct request {
 	struct hist hist;
 };
 
+static int service_subject(char *to, const struct options *o)
+{
+	return snprintf(to, SUBJECT_MAX, "bench.%sservice", o->tag);
+}
+
+// inbox_format writes the subject of one reply; the last token is the
+// sequence number of its request.
+static int inbox_format(char *to, const struct options *o, int requester, uint32_t seq)
+{
+	return snprintf(to, SUBJECT_MAX, "_INBOX.%s%06d.%010u", o->tag, requester, seq);
+}
+
 static void send_request(struct request *r, int requester, uint32_t seq)
 {
-	char line[256 + 65536];
-	int n = snprintf(line, 256, "PUB " SUBJECT " _INBOX.%06d.%010u %d\r\n", requester, seq, r->o->size);
+	char line[3 * SUBJECT_MAX + 65536], inbox[SUBJECT_MAX], subject[SUBJECT_MAX];
+	service_subject(subject, r->o);
+	inbox_format(inbox, r->o, requester, seq);
+	int n = snprintf(line, 3 * SUBJECT_MAX, "PUB %s %s %d\r\n", subject, inbox, r->o->size);
 	payload_fill((uint8_t *)line + n, (size_t)r->o->size, 0, (unsigned)requester, seq);
 	memcpy(line + n + r->o->size, "\r\n", 2);
 	r->sent++;
@@ -59,11 +72,11 @@ static void got_reply(struct conn *c, const struct message *m, void *arg)
 	uint64_t stamp, now = now_ns();
 	unsigned pub;
 	uint32_t seq;
-	char want[64];
+	char want[SUBJECT_MAX];
 
 	if (m->size != (size_t)r->o->size || !payload_check(m->payload, m->size, &stamp, &pub, &seq))
 		fault("corrupt", "requester %d got a reply that is not its request", c->id);
-	int n = snprintf(want, sizeof want, "_INBOX.%06d.%010u", c->id, seq);
+	int n = inbox_format(want, r->o, c->id, seq);
 	if (pub != (unsigned)c->id || (size_t)n != m->subject_len || memcmp(want, m->subject, m->subject_len) != 0)
 		fault("corrupt", "requester %d got a reply for %.*s", c->id, (int)m->subject_len, m->subject);
 	r->replies++;
@@ -169,24 +182,32 @@ static void loop(struct request *r, int ep)
 
 static void open_all(struct request *r, int *fds)
 {
-	char subject[64];
+	char subject[SUBJECT_MAX];
 	for (int i = 0; i < r->requesters + r->o->responders; i++) {
-		fds[i] = connect_client(r->o);
+		fds[i] = connect_client(r->o, i < r->requesters ? 0 : receiver_server(r->o, i - r->requesters));
 		if (i < r->requesters) {
-			snprintf(subject, sizeof subject, "_INBOX.%06d.*", i);
+			snprintf(subject, sizeof subject, "_INBOX.%s%06d.*", r->o->tag, i);
 			subscribe(fds[i], subject, NULL, "1");
 		} else {
-			subscribe(fds[i], SUBJECT, "service", "1");
+			service_subject(subject, r->o);
+			subscribe(fds[i], subject, "service", "1");
 		}
 		sync_conn(fds[i]);
 		conn_init(&r->conns[i], fds[i], i, (size_t)r->o->size + 65536);
+	}
+	service_subject(subject, r->o);
+	await_interest(r->o, 0, subject, fds + r->requesters, r->o->responders, true);
+	for (int i = 0; i < r->requesters; i++) {
+		inbox_format(subject, r->o, i, 0);
+		for (int server = 1; server < r->o->servers; server++)
+			await_interest(r->o, server, subject, fds + i, 1, false);
 	}
 }
 
 void run_request(const struct options *o)
 {
 	struct request *r = must_alloc(1, sizeof *r);
-	struct result res = {.mode = o->mode, .pid = o->pid};
+	struct result res = {.mode = o->mode, .o = o};
 
 	if (o->size > 60000)
 		fail("requests are limited to 60000 bytes");
@@ -203,7 +224,7 @@ void run_request(const struct options *o)
 	open_all(r, fds);
 	int ep = poller(fds, n);
 
-	usage_read(o->pid, &res.from);
+	usage_read(o, &res.from);
 	uint64_t cpu = thread_cpu_ns();
 	r->start = now_ns();
 	r->stop = o->count > 0 ? UINT64_MAX : r->start + (uint64_t)(o->seconds * 1e9);
@@ -212,7 +233,7 @@ void run_request(const struct options *o)
 	for (int i = 0; o->rate <= 0 && i < r->requesters; i++)
 		next_closed(r, i, now_ns());
 	loop(r, ep);
-	usage_read(o->pid, &res.to);
+	usage_read(o, &res.to);
 	res.receiver_cpu = thread_cpu_ns() - cpu;
 	// Nothing more may come: a second reply is found by got_reply.
 	struct epoll_event ev;

@@ -71,30 +71,30 @@ static uint64_t ticks_cpu(pid_t pid)
 	return (user + sys) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-// usage_read takes the server's CPU time. The CPU clock of a process counts
+// usage_read takes the servers' CPU time. The CPU clock of a process counts
 // the same nanoseconds as its threads' schedstat, but includes threads that
 // ended and what running threads used since the last tick; so it is the one
 // that is right, and the other two are kept to check it.
-void usage_read(pid_t pid, struct usage *u)
+void usage_read(const struct options *o, struct usage *u)
 {
 	memset(u, 0, sizeof *u);
 	u->wall = now_ns();
-	if (pid <= 0)
-		return;
-	clockid_t c;
-	if (clock_getcpuclockid(pid, &c) == 0)
-		u->cpu = clock_ns(c);
-	u->ticks = ticks_cpu(pid);
-	u->threads = threads_cpu(pid);
-	if (u->cpu == 0)
-		u->cpu = u->threads > u->ticks ? u->threads : u->ticks;
+	for (int i = 0; i < o->npids; i++) {
+		clockid_t c;
+		uint64_t cpu = 0, ticks = ticks_cpu(o->pids[i]), threads = threads_cpu(o->pids[i]);
+		if (clock_getcpuclockid(o->pids[i], &c) == 0)
+			cpu = clock_ns(c);
+		if (cpu == 0)
+			cpu = threads > ticks ? threads : ticks;
+		u->cpu += cpu;
+		u->ticks += ticks;
+		u->threads += threads;
+	}
 }
 
 static long proc_kb(pid_t pid, const char *file, const char *field)
 {
 	char path[64], line[256];
-	if (pid <= 0)
-		return 0;
 	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
 	FILE *f = fopen(path, "re");
 	if (f == NULL)
@@ -110,13 +110,23 @@ static long proc_kb(pid_t pid, const char *file, const char *field)
 
 // rss_kb counts page by page where the kernel offers it: the plain counter
 // is kept per processor and may be some pages behind.
-long rss_kb(pid_t pid)
+long rss_kb(const struct options *o)
 {
-	long kb = proc_kb(pid, "smaps_rollup", "Rss:");
-	return kb > 0 ? kb : proc_kb(pid, "status", "VmRSS:");
+	long sum = 0;
+	for (int i = 0; i < o->npids; i++) {
+		long kb = proc_kb(o->pids[i], "smaps_rollup", "Rss:");
+		sum += kb > 0 ? kb : proc_kb(o->pids[i], "status", "VmRSS:");
+	}
+	return sum;
 }
 
-long peak_rss_kb(pid_t pid) { return proc_kb(pid, "status", "VmHWM:"); }
+long peak_rss_kb(const struct options *o)
+{
+	long sum = 0;
+	for (int i = 0; i < o->npids; i++)
+		sum += proc_kb(o->pids[i], "status", "VmHWM:");
+	return sum;
+}
 
 static unsigned hist_bucket(uint64_t ns)
 {
@@ -162,7 +172,7 @@ void result_print(const struct result *r)
 	       (unsigned long long)(r->to.cpu - r->from.cpu), (unsigned long long)(r->to.ticks - r->from.ticks),
 	       (long long)(r->to.threads - r->from.threads));
 	printf(",\"sender_cores\":%.3f,\"receiver_cores\":%.3f", (double)r->sender_cpu / 1e9 / wall, (double)r->receiver_cpu / 1e9 / wall);
-	printf(",\"rss_kb\":%ld,\"peak_rss_kb\":%ld,\"pings\":%llu,\"late\":%.4f", rss_kb(r->pid), peak_rss_kb(r->pid),
+	printf(",\"rss_kb\":%ld,\"peak_rss_kb\":%ld,\"pings\":%llu,\"late\":%.4f", rss_kb(r->o), peak_rss_kb(r->o),
 	       (unsigned long long)r->pings, r->late);
 	if (r->bytes_each != 0)
 		printf(",\"bytes_each\":%.1f", r->bytes_each);

@@ -23,13 +23,15 @@ int subject_format(char *to, const struct options *o, long i)
 {
 	if (o->background > 0)
 		return snprintf(to, SUBJECT_MAX, "region.%03d.device.%07ld.live", region(i), LIVE_BASE + i);
-	return snprintf(to, SUBJECT_MAX, "bench.s.%06ld", i);
+	return snprintf(to, SUBJECT_MAX, "bench.s.%s%06ld", o->tag, i);
 }
 
 // subject_wildcard matches all subjects of the run.
-const char *subject_wildcard(const struct options *o)
+int subject_wildcard(char *to, const struct options *o)
 {
-	return o->background > 0 ? "region.*.device.*.live" : "bench.s.*";
+	if (o->background > 0)
+		return snprintf(to, SUBJECT_MAX, "region.*.device.*.live");
+	return snprintf(to, SUBJECT_MAX, "bench.s.%s*", o->tag);
 }
 
 // subject_index is the inverse of subject_format, -1 for any other text.

@@ -53,22 +53,29 @@ void topology_open(struct topology *t, const struct options *o)
 		t->nbackground = BACKGROUND_CONNS;
 		t->background = must_alloc(BACKGROUND_CONNS, sizeof *t->background);
 		for (int i = 0; i < BACKGROUND_CONNS; i++)
-			t->background[i] = connect_client(o);
+			t->background[i] = connect_client(o, receiver_server(o, i));
 		load_subscriptions(t->background, BACKGROUND_CONNS, o->background, true);
 	}
 	for (int i = 0; i < o->subs; i++) {
-		t->sub[i] = connect_client(o);
+		t->sub[i] = connect_client(o, receiver_server(o, i));
 		if (o->literal) {
 			subscribe_literals(t->sub[i], o, queue);
 		} else {
 			sid_format(sid, o, i, 0);
-			subject_format(subject, o, 0);
-			subscribe(t->sub[i], o->subjects > 1 || o->background > 0 ? subject_wildcard(o) : subject, queue, sid);
+			if (o->subjects > 1 || o->background > 0)
+				subject_wildcard(subject, o);
+			else
+				subject_format(subject, o, 0);
+			subscribe(t->sub[i], subject, queue, sid);
 		}
 		sync_conn(t->sub[i]);
 	}
+	for (long i = 0; o->subs > 0 && i < (o->literal ? o->subjects : 1); i++) {
+		subject_format(subject, o, i);
+		await_interest(o, 0, subject, t->sub, o->subs, o->queue);
+	}
 	for (int i = 0; i < o->pubs; i++)
-		t->pub[i] = connect_client(o);
+		t->pub[i] = connect_client(o, 0);
 }
 
 // topology_check_idle looks at the connections that must have got nothing

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,8 +28,12 @@ const (
 type Server struct {
 	// Kind is the program.
 	Kind Kind
-	// Addr is the host:port for clients.
+	// Addr is the host:port for clients, once it is ready.
 	Addr string
+	// Cluster is the host:port for routes, or empty.
+	Cluster string
+	// Monitor is the URL for monitoring, or empty.
+	Monitor string
 
 	dir     string
 	command *exec.Cmd
@@ -40,10 +45,6 @@ type Server struct {
 // Start runs a server on 127.0.0.1 with the settings, on a random port unless they name one, and
 // returns when it accepts clients.
 func Start(kind Kind, settings Settings) (*Server, error) {
-	binary, err := kind.Binary()
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "compat-"+kind.Name+"-")
 	if err != nil {
 		return nil, err
@@ -51,11 +52,59 @@ func Start(kind Kind, settings Settings) (*Server, error) {
 	if settings["port"] == "" {
 		settings = settings.With("port", "-1")
 	}
+	if _, ok := settings["cluster_name"]; ok {
+		port, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		settings = settings.With("cluster_listen", "127.0.0.1:"+port)
+	}
 	arguments, err := kind.arguments(settings, dir)
 	if err != nil {
 		return nil, err
 	}
-	arguments = append(arguments, "-a", "127.0.0.1", "--ports_file_dir", dir)
+	s, err := launch(kind, dir, append(arguments, "-a", "127.0.0.1", "--ports_file_dir", dir))
+	if err != nil {
+		return nil, err
+	}
+	s.Cluster = settings["cluster_listen"]
+	if err := s.WaitReady(); err != nil {
+		return nil, errors.Join(err, s.Kill())
+	}
+	return s, nil
+}
+
+// LaunchPlain runs a server with a command line that is given as it is, and does not wait for it.
+func LaunchPlain(kind Kind, arguments ...string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "compat-"+kind.Name+"-")
+	if err != nil {
+		return nil, err
+	}
+	return launch(kind, dir, arguments)
+}
+
+// Launch runs a server with flags that both kinds of servers should know, and does not wait for it.
+// If the kind is [Oracle], config goes to a config file.
+func Launch(kind Kind, config string, arguments ...string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "compat-"+kind.Name+"-")
+	if err != nil {
+		return nil, err
+	}
+	if kind.Name == Oracle.Name && config != "" {
+		file := filepath.Join(dir, "server.conf")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			return nil, err
+		}
+		arguments = append([]string{"-c", file}, arguments...)
+	}
+	return launch(kind, dir, append(slices.Clone(arguments), "--ports_file_dir", dir))
+}
+
+func launch(kind Kind, dir string, arguments []string) (*Server, error) {
+	binary, err := kind.Binary()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{Kind: kind, dir: dir, command: exec.Command(binary, arguments...), exited: make(chan struct{})}
 	s.command.Stdout, s.command.Stderr = &s.log, &s.log
 	// A test binary that is killed takes its servers along.
@@ -67,21 +116,15 @@ func Start(kind Kind, settings Settings) (*Server, error) {
 		s.exitErr = s.command.Wait()
 		close(s.exited)
 	}()
-	if err := s.waitReady(); err != nil {
-		return nil, errors.Join(err, s.Kill())
-	}
 	return s, nil
 }
 
-// waitReady polls for the ports file, which a server writes when it accepts clients.
-func (s *Server) waitReady() error {
+// WaitReady polls for the ports file, which a server writes when it accepts clients.
+func (s *Server) WaitReady() error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(startTimeout)
-	for {
-		if s.Addr = s.readPorts(); s.Addr != "" {
-			return nil
-		}
+	for !s.readPorts() {
 		select {
 		case <-tick.C:
 		case <-s.exited:
@@ -90,23 +133,29 @@ func (s *Server) waitReady() error {
 			return fmt.Errorf("%s wrote no ports file in %v, its log:\n%s", s.Kind.Name, startTimeout, s.Log())
 		}
 	}
+	return nil
 }
 
-// readPorts returns the client address in the ports file, or "" as long as that is not complete.
-func (s *Server) readPorts() string {
+// readPorts takes the addresses from the ports file. It reports false as long as that is not
+// complete.
+func (s *Server) readPorts() bool {
 	files, _ := filepath.Glob(filepath.Join(s.dir, "*_"+strconv.Itoa(s.PID())+".ports"))
 	if len(files) == 0 {
-		return ""
+		return false
 	}
 	content, err := os.ReadFile(files[0])
 	if err != nil {
-		return ""
+		return false
 	}
-	var ports struct{ Nats []string }
+	var ports struct{ Nats, Monitoring []string }
 	if json.Unmarshal(content, &ports) != nil || len(ports.Nats) == 0 {
-		return ""
+		return false
 	}
-	return strings.TrimPrefix(ports.Nats[0], "nats://")
+	if len(ports.Monitoring) > 0 {
+		s.Monitor = ports.Monitoring[0]
+	}
+	s.Addr = strings.TrimPrefix(ports.Nats[0], "nats://")
+	return true
 }
 
 // PID is the process ID.
@@ -131,20 +180,30 @@ func (s *Server) Alive() bool {
 	}
 }
 
+// Signal sends the process a signal.
+func (s *Server) Signal(signal os.Signal) error { return s.command.Process.Signal(signal) }
+
 // Stop ends the process with SIGTERM. A server that had ended before, does not end in time or does
 // not exit with status 0 is an error that holds its log.
 func (s *Server) Stop() error {
-	defer os.RemoveAll(s.dir)
 	if !s.Alive() {
+		defer os.RemoveAll(s.dir)
 		return fmt.Errorf("%s ended by itself (%v), its log:\n%s", s.Kind.Name, s.exitErr, s.Log())
 	}
-	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	return s.WaitStopped(stopTimeout)
+}
+
+// WaitStopped waits until the process has ended after some signal. One that does not end in time or
+// does not exit with status 0 is an error that holds its log.
+func (s *Server) WaitStopped(timeout time.Duration) error {
+	defer os.RemoveAll(s.dir)
 	select {
 	case <-s.exited:
-	case <-time.After(stopTimeout):
-		return errors.Join(fmt.Errorf("%s ignores SIGTERM, its log:\n%s", s.Kind.Name, s.Log()), s.Kill())
+	case <-time.After(timeout):
+		return errors.Join(fmt.Errorf("%s has not ended in %v, its log:\n%s", s.Kind.Name, timeout, s.Log()), s.Kill())
 	}
 	if s.exitErr != nil {
 		return fmt.Errorf("%s stopped with %w, its log:\n%s", s.Kind.Name, s.exitErr, s.Log())

@@ -29,6 +29,11 @@ var settingFlags = map[string]string{
 	"server_name":             "--server_name",
 	"client_advertise":        "--client_advertise",
 	"port":                    "--port",
+	"cluster_name":            "--cluster_name",
+	"cluster_listen":          "--cluster",
+	"cluster_user":            "--cluster",
+	"cluster_pass":            "--cluster",
+	"no_advertise":            "--no_advertise",
 }
 
 // authorizationKeys are the settings that nats-server expects inside its authorization block, and
@@ -40,6 +45,14 @@ var authorizationKeys = map[string]string{
 	"auth_timeout": "timeout",
 }
 
+// clusterKeys are the settings that nats-server expects inside its cluster block, and their names
+// there. A server with a cluster_name gets a cluster_listen, on a free port.
+var clusterKeys = map[string]string{
+	"cluster_name":   "name",
+	"cluster_listen": "listen",
+	"no_advertise":   "no_advertise",
+}
+
 // durationSettings are written between quotes in a config file.
 var durationSettings = map[string]bool{
 	"write_deadline": true, "ping_interval": true, "auth_timeout": true,
@@ -48,6 +61,7 @@ var durationSettings = map[string]bool{
 // textSettings are free text, and so written between quotes as well.
 var textSettings = map[string]bool{
 	"user": true, "pass": true, "token": true, "server_name": true, "client_advertise": true,
+	"cluster_name": true, "cluster_listen": true, "cluster_user": true, "cluster_pass": true,
 }
 
 // Parse reads settings written as "key=value key=value".
@@ -85,17 +99,26 @@ func (s Settings) With(key, value string) Settings {
 
 // config renders the settings as a nats-server config file.
 func (s Settings) config() string {
-	var top, authorization strings.Builder
+	var top, authorization, cluster strings.Builder
 	for _, key := range s.keys() {
 		value := s[key]
 		if durationSettings[key] || textSettings[key] {
 			value = fmt.Sprintf("%q", value)
 		}
-		if name, ok := authorizationKeys[key]; ok {
-			fmt.Fprintf(&authorization, "  %s: %s\n", name, value)
-		} else {
+		switch {
+		case authorizationKeys[key] != "":
+			fmt.Fprintf(&authorization, "  %s: %s\n", authorizationKeys[key], value)
+		case clusterKeys[key] != "":
+			fmt.Fprintf(&cluster, "  %s: %s\n", clusterKeys[key], value)
+		case key == "cluster_user":
+			fmt.Fprintf(&cluster, "  authorization { user: %s, password: %q }\n", value, s["cluster_pass"])
+		case key == "cluster_pass":
+		default:
 			fmt.Fprintf(&top, "%s: %s\n", key, value)
 		}
+	}
+	if cluster.Len() > 0 {
+		fmt.Fprintf(&top, "cluster {\n%s}\n", cluster.String())
 	}
 	if authorization.Len() > 0 {
 		fmt.Fprintf(&top, "authorization {\n%s}\n", authorization.String())
@@ -107,7 +130,17 @@ func (s Settings) config() string {
 func (s Settings) flags() []string {
 	var flags []string
 	for _, key := range s.keys() {
-		flags = append(flags, settingFlags[key]+"="+s[key])
+		value := s[key]
+		switch key {
+		case "cluster_listen":
+			if user, ok := s["cluster_user"]; ok {
+				value = user + ":" + s["cluster_pass"] + "@" + value
+			}
+			value = "nats://" + value
+		case "cluster_user", "cluster_pass":
+			continue
+		}
+		flags = append(flags, settingFlags[key]+"="+value)
 	}
 	return flags
 }

@@ -7,11 +7,15 @@ import (
 	"time"
 )
 
-// conn is a client connection that records what it receives.
+// conn is a connection that records what it receives.
 type conn struct {
 	name   string
-	addr   string
+	target Target
+	// route tells that it goes to the cluster port.
+	route  bool
 	socket net.Conn
+	// writing keeps answers to PINGs out of what a step sends.
+	writing sync.Mutex
 	// changed is signalled, if need be, after ops has grown.
 	changed chan<- struct{}
 	// keepPings makes ops hold the PINGs that a server sends by its own clock.
@@ -21,6 +25,10 @@ type conn struct {
 
 	mutex sync.Mutex
 	ops   []string
+	// serverID is the ID in the first INFO.
+	serverID string
+	// toHide is the number of PONGs to come that are not recorded, and hidden of those that were.
+	toHide, hidden int
 
 	// seen is the number of ops that steps have dealt with.
 	seen int
@@ -30,12 +38,16 @@ type conn struct {
 	closed bool
 }
 
-func dial(name, addr string, keepPings bool, changed chan<- struct{}) (*conn, error) {
+func dial(name string, target Target, route, keepPings bool, changed chan<- struct{}) (*conn, error) {
+	addr := target.Client
+	if route {
+		addr = target.Cluster
+	}
 	socket, err := net.DialTimeout("tcp", addr, 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{name: name, addr: addr, socket: socket, keepPings: keepPings, changed: changed}
+	c := &conn{name: name, target: target, route: route, socket: socket, keepPings: keepPings, changed: changed}
 	return c, nil
 }
 
@@ -66,16 +78,33 @@ func (c *conn) record() {
 
 func (c *conn) add(op string) {
 	if op == "PING" && !c.keepPings {
+		if c.route {
+			c.send([]byte("PONG\r\n"), Whole)
+		}
 		return
 	}
-	if strings.HasPrefix(op, "INFO ") {
-		op = normaliseInfo(op, c.addr)
+	if op == "PONG" && c.takeHidden() {
+		c.signal()
+		return
+	}
+	switch {
+	case c.route:
+		if op = c.normaliseRoute(op); op == "" {
+			return
+		}
+	case strings.HasPrefix(op, "INFO "):
+		op = normaliseInfo(op, c.target)
 	}
 	if c.divert == nil || !c.divert(op) {
 		c.mutex.Lock()
 		c.ops = append(c.ops, op)
 		c.mutex.Unlock()
 	}
+	c.signal()
+}
+
+// signal wakes the player.
+func (c *conn) signal() {
 	select {
 	case c.changed <- struct{}{}:
 	default:
@@ -101,6 +130,8 @@ func (c *conn) alive() bool {
 // send writes data cut as told. Errors are ignored: a server that has had enough closes the
 // connection, and that is recorded.
 func (c *conn) send(data []byte, cut Cut) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	for i, part := range cut.cut(data) {
 		if i > 0 && cut.pause > 0 {
 			time.Sleep(cut.pause)

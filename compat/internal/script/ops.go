@@ -13,15 +13,15 @@ import (
 // ended is the op that stands for the end of a connection by the server, be it FIN or RST.
 const ended = "<EOF>"
 
-// nextOp cuts the first complete op off what a server sent: a control line and, for MSG and HMSG,
-// the payload. The op is exactly what was received, less the final CRLF.
+// nextOp cuts the first complete op off what a server sent: a control line and, for messages, the
+// payload. The op is exactly what was received, less the final CRLF.
 func nextOp(received []byte) (op string, rest []byte, ok bool) {
 	end := bytes.IndexByte(received, '\n') + 1
 	if end == 0 {
 		return "", received, false
 	}
 	fields := bytes.Fields(received[:end])
-	if len(fields) > 0 && (string(fields[0]) == "MSG" || string(fields[0]) == "HMSG") {
+	if len(fields) > 0 && messageVerbs[string(fields[0])] {
 		size, err := strconv.Atoi(string(fields[len(fields)-1]))
 		if err == nil && size >= 0 {
 			end += size + len("\r\n")
@@ -33,8 +33,12 @@ func nextOp(received []byte) (op string, rest []byte, ok bool) {
 	return strings.TrimSuffix(string(received[:end]), "\r\n"), received[end:], true
 }
 
+// messageVerbs begin the ops that have a payload, the last two on routes only.
+var messageVerbs = map[string]bool{"MSG": true, "HMSG": true, "RMSG": true, "LMSG": true}
+
 func isMessage(op string) bool {
-	return strings.HasPrefix(op, "MSG ") || strings.HasPrefix(op, "HMSG ")
+	verb, _, _ := strings.Cut(op, " ")
+	return messageVerbs[verb]
 }
 
 // anySID replaces the subscription ID of a message, for scripts in which the server picks one of
@@ -56,7 +60,7 @@ var (
 
 // normaliseInfo reduces an INFO to the fields that client libraries rely on, in a fixed order, and
 // values that are different for each server to whether they are well formed.
-func normaliseInfo(op, addr string) string {
+func normaliseInfo(op string, target Target) string {
 	var info map[string]any
 	body, ok := strings.CutPrefix(op, "INFO ")
 	if !ok || !strings.HasSuffix(body, "} ") || json.Unmarshal([]byte(body), &info) != nil {
@@ -71,7 +75,7 @@ func normaliseInfo(op, addr string) string {
 	add("version", versionForm.MatchString(text("version")))
 	add("proto", info["proto"])
 	add("go", text("go") != "")
-	add("address", addr == fmt.Sprintf("%s:%v", text("host"), info["port"]))
+	add("address", target.Client == fmt.Sprintf("%s:%v", text("host"), info["port"]))
 	add("headers", info["headers"])
 	add("max_payload", fmt.Sprintf("%.0f", number("max_payload")))
 	add("client_id", number("client_id") > 0)
@@ -80,6 +84,14 @@ func normaliseInfo(op, addr string) string {
 		if value, present := info[key]; present {
 			add(key, value)
 		}
+	}
+	if target.Cluster != "" {
+		// In a cluster, addresses are what an INFO is mostly about.
+		if _, present := info["connect_urls"]; present {
+			add("connect_urls", addresses(info, target.Client))
+			delete(info, "connect_urls")
+		}
+		delete(info, "cluster")
 	}
 	for _, key := range []string{"nonce", "cluster", "connect_urls", "ws_connect_urls", "jetstream", "domain"} {
 		if _, present := info[key]; present {

@@ -12,10 +12,16 @@
 //	                    manual: -update leaves the script as it is
 //	                    torn: nats-server itself answers otherwise if the input is cut
 //	                    free: anything may arrive while connections are synchronised
+//	                    settled: only the second PONG of a synchronisation is recorded, so that
+//	                    nothing that comes can be on either side of one
 //	pool A B ...        the messages these connections get count together, as one sorted list
 //	differs reason      shoal is meant to differ here: "A<shoal" lines tell how
 //
 //	open A              connects; any other line that names a new connection does so too
+//	socket R            connects to the cluster port, for a server that has a cluster_name; there,
+//	                    @ID in what is sent is the server's own ID
+//	peer R key=value    does so too and joins as another server, called R, whose INFO has these
+//	                    keys in addition; what it joins with is taken for granted
 //	A> bytes            sends, with the escapes of [unescape]
 //	every 10ms 5x A> bytes   sends five times at that pace
 //	eof A               closes the sending half
@@ -54,6 +60,7 @@ type Script struct {
 
 	options map[string]bool
 	pool    []string
+	routes  []string
 	steps   []step
 	lines   []string
 }
@@ -75,6 +82,7 @@ const (
 	send
 	sendEOF
 	closing
+	joinRoute
 	expect
 	expectPool
 	syncAll
@@ -94,11 +102,11 @@ type step struct {
 	pace  time.Duration
 }
 
-var knownOptions = map[string]bool{"unordered": true, "anysid": true, "pings": true, "timed": true, "manual": true, "torn": true, "free": true}
+var knownOptions = map[string]bool{"unordered": true, "anysid": true, "pings": true, "timed": true, "manual": true, "torn": true, "free": true, "settled": true}
 
 var (
 	sendForm   = regexp.MustCompile(`^(?:every (\S+) (\d+)x )?(\w+)> ?(.*)$`)
-	expectForm = regexp.MustCompile(`^(\w+)<(\w*) ?(?:(\d+)x )?(.*)$`)
+	expectForm = regexp.MustCompile(`^(\w+)<([\w-]*) ?(?:(\d+)x )?(.*)$`)
 	simpleForm = regexp.MustCompile(`^(open|eof|close) (\w+)$`)
 )
 
@@ -160,6 +168,15 @@ func (s *Script) parseLine(line string, number int) error {
 		return nil
 	case "differs":
 		s.Differs = rest
+		return nil
+	case "socket":
+		s.routes = append(s.routes, rest)
+		s.steps = append(s.steps, step{verb: open, line: number, conn: rest})
+		return nil
+	case "peer":
+		name, fields, _ := strings.Cut(rest, " ")
+		s.routes = append(s.routes, name)
+		s.steps = append(s.steps, step{verb: joinRoute, line: number, conn: name, data: greeting(name, fields)})
 		return nil
 	}
 	if match := simpleForm.FindStringSubmatch(line); match != nil {

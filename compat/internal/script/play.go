@@ -20,11 +20,18 @@ const (
 	quietTime = 150 * time.Millisecond
 )
 
+// Target is a server to play a script against.
+type Target struct {
+	// Kind is the name of the kind of server, for expectations that are for one only.
+	Kind string
+	// Client and Cluster are the host:port for clients and, if any, for routes.
+	Client, Cluster string
+}
+
 // player is one replay of a script.
 type player struct {
 	script *Script
-	kind   string
-	addr   string
+	target Target
 	cut    Cut
 	conns  []*conn
 	// sent is the number of steps that have sent something.
@@ -42,8 +49,8 @@ type player struct {
 
 // Play replays the script against a server and returns what its connections received. The error
 // is of type [*Mismatch] if that is not what the script expects.
-func (s *Script) Play(kind, addr string, cut Cut) (Transcript, error) {
-	p := &player{script: s, kind: kind, addr: addr, cut: cut, changed: make(chan struct{}, 1)}
+func (s *Script) Play(target Target, cut Cut) (Transcript, error) {
+	p := &player{script: s, target: target, cut: cut, changed: make(chan struct{}, 1)}
 	defer p.closeAll()
 	err := p.run()
 	return p.transcript(), err
@@ -51,11 +58,11 @@ func (s *Script) Play(kind, addr string, cut Cut) (Transcript, error) {
 
 // Record replays the script against a server and returns its text with the expectations replaced
 // by what happened.
-func (s *Script) Record(kind, addr string) (string, error) {
+func (s *Script) Record(target Target) (string, error) {
 	if s.options["manual"] || s.Differs != "" {
 		return s.String(), nil
 	}
-	p := &player{script: s, kind: kind, addr: addr, cut: Whole, changed: make(chan struct{}, 1), recorded: map[int][]string{}}
+	p := &player{script: s, target: target, cut: Whole, changed: make(chan struct{}, 1), recorded: map[int][]string{}}
 	defer p.closeAll()
 	if err := p.run(); err != nil {
 		return "", err
@@ -99,11 +106,15 @@ func (p *player) run() error {
 // connections led to. The connection that has sent last is the first, so that others get its
 // messages before their PONG.
 func (p *player) syncAll() error {
-	for range 2 {
+	for round := range 2 {
 		ordered := slices.Clone(p.conns)
 		slices.SortStableFunc(ordered, func(a, b *conn) int { return cmp.Compare(b.lastSent, a.lastSent) })
 		for _, c := range ordered {
-			if err := p.sync(c); err != nil {
+			sync := p.sync
+			if round == 0 && p.script.options["settled"] {
+				sync = p.syncHidden
+			}
+			if err := sync(c); err != nil {
 				return err
 			}
 		}
@@ -118,6 +129,8 @@ func (p *player) act(step step) error {
 		return err
 	}
 	switch step.verb {
+	case joinRoute:
+		return p.join(c, step.data)
 	case send:
 		p.sent++
 		c.lastSent = p.sent
@@ -125,7 +138,7 @@ func (p *player) act(step step) error {
 			if i > 0 {
 				time.Sleep(step.pace)
 			}
-			c.send(step.data, p.cut)
+			c.send(c.fill(step.data), p.cut)
 		}
 	case sendEOF:
 		c.sendEOF()
@@ -142,7 +155,7 @@ func (p *player) conn(name string, line int) (*conn, error) {
 			return c, nil
 		}
 	}
-	c, err := dial(name, p.addr, p.script.options["pings"], p.changed)
+	c, err := dial(name, p.target, slices.Contains(p.script.routes, name), p.script.options["pings"], p.changed)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +169,29 @@ func (p *player) conn(name string, line int) (*conn, error) {
 	}
 	c.seen = 1
 	return c, nil
+}
+
+// join has a connection to the cluster port become a route.
+func (p *player) join(c *conn, greeting []byte) error {
+	c.send(greeting, p.cut)
+	// What the server asks is answered when its answer to the first PING is there, so that after
+	// the second one both sides hold the route for good.
+	for range 2 {
+		if err := p.syncHidden(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncHidden exchanges PING and PONG as if nothing had happened.
+func (p *player) syncHidden(c *conn) error {
+	before := c.hidePong()
+	c.send([]byte("PING\r\n"), Whole)
+	if !p.wait(opTimeout, func() bool { return c.hiddenPongs() > before || !c.alive() }) {
+		return p.mismatch(0, c, "PONG")
+	}
+	return nil
 }
 
 func (p *player) addToPool(op string) bool {
@@ -179,7 +215,7 @@ func (p *player) pooled() int {
 
 // expect waits for what a step expects.
 func (p *player) expect(step step) error {
-	if step.only != "" && step.only != p.kind {
+	if step.only != "" && step.only != p.target.Kind {
 		return nil
 	}
 	timeout := opTimeout

@@ -78,11 +78,11 @@ func TestCutsKeepTheBytes(t *testing.T) {
 
 func TestMalformedInfo(t *testing.T) {
 	good := `INFO {"server_id":"x","proto":1} `
-	if got := normaliseInfo(good, "127.0.0.1:1"); !strings.HasPrefix(got, "INFO server_id=false ") {
+	if got := normaliseInfo(good, Target{Client: "127.0.0.1:1"}); !strings.HasPrefix(got, "INFO server_id=false ") {
 		t.Errorf("got %q", got)
 	}
 	for _, bad := range []string{`INFO {"server_id":"x"}`, `INFO {`, `INFO {"a":} `} {
-		if got := normaliseInfo(bad, "127.0.0.1:1"); !strings.HasPrefix(got, "malformed ") {
+		if got := normaliseInfo(bad, Target{Client: "127.0.0.1:1"}); !strings.HasPrefix(got, "malformed ") {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}
@@ -126,7 +126,7 @@ func TestPlayNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			transcript, err := scripts[0].Play("fake", fakeServer(t, answers), Whole)
+			transcript, err := scripts[0].Play(Target{Kind: "fake", Client: fakeServer(t, answers)}, Whole)
 			var mismatch *Mismatch
 			if noticed := errors.As(err, &mismatch); noticed != (name != "right") {
 				t.Errorf("error %v after\n%v", err, transcript)

@@ -87,8 +87,8 @@ func (s *Script) arrange(ops []string) []string {
 	}
 	for i := 0; i < len(ops); {
 		end := i
-		for ; end < len(ops) && isMessage(ops[end]); end++ {
-			if s.options["anysid"] {
+		for ; end < len(ops) && (isMessage(ops[end]) || isInterest(ops[end])); end++ {
+			if s.options["anysid"] && isMessage(ops[end]) {
 				ops[end] = anySID(ops[end])
 			}
 		}

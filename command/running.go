@@ -1,0 +1,87 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// running is a server that signals may reach.
+type running struct {
+	*monitored
+	signals <-chan os.Signal
+	log     *logging
+}
+
+// start starts the node, which lives until ctx ends. A node with peers waits for them first, and a
+// signal may end that: then stop, which ends ctx, has been called, and stopped is true.
+func (r *running) start(ctx context.Context, stop context.CancelFunc) (stopped bool, err error) {
+	started := make(chan error, 1)
+	go func() { started <- r.node.Start(ctx) }()
+	for {
+		select {
+		case err := <-started:
+			if stopped {
+				return true, nil
+			}
+			return false, err
+		case sig := <-r.signals:
+			// There are no clients yet for a lame duck to be gentle to.
+			if !r.carryOut(sig) || sig == syscall.SIGUSR2 {
+				stopped = true
+				stop()
+			}
+		}
+	}
+}
+
+// waitForEnd returns when a signal ends the server, or when the node has ended by itself.
+func (r *running) waitForEnd() {
+	for {
+		select {
+		case <-r.node.Done():
+			return
+		case sig := <-r.signals:
+			if !r.carryOut(sig) {
+				return
+			}
+		}
+	}
+}
+
+// carryOut does what a signal asks for. It reports whether the server goes on.
+func (r *running) carryOut(sig os.Signal) (goesOn bool) {
+	r.log.Info(fmt.Sprintf("Trapped %q signal", sig))
+	leaving := r.phase.Load() == phaseLeaving
+	switch sig {
+	case syscall.SIGUSR1:
+		r.log.reopen()
+	case syscall.SIGHUP:
+		r.log.Warn("Nothing is reloaded yet, restart the server to change its settings")
+	case syscall.SIGUSR2:
+		if leaving {
+			r.log.Info("Ignored the signal: the lame duck is under way already")
+		} else if r.phase.CompareAndSwap(phaseServing, phaseLeaving) {
+			r.leave()
+		}
+	case syscall.SIGTERM:
+		// Service managers send it right behind the signal for the lame duck.
+		if leaving {
+			r.log.Info("Ignored the signal: the lame duck ends the server, or an interrupt at once")
+		}
+		return leaving
+	default:
+		return false
+	}
+	return true
+}
+
+// leave has the node leave like a lame duck, which ends it some time.
+func (r *running) leave() {
+	go func() { // ends with the node
+		if err := r.node.LameDuck(context.Background()); err != nil {
+			r.log.Error("The lame duck failed", "err", err)
+		}
+	}()
+}

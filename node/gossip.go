@@ -1,0 +1,151 @@
+package node
+
+import (
+	"net"
+	"net/url"
+	"runtime"
+	"strconv"
+	"time"
+
+	"shoal/wire"
+)
+
+// How far news about a server is to travel, as INFO says it.
+const (
+	gossipDefault = 0
+	gossipStop    = 1 // the receiver does not pass it on
+	gossipForce   = 2 // the receiver passes it on although it has itself only heard of it
+)
+
+// shoalProto is [wire.ShoalInfo.Proto] of this version.
+const shoalProto = 1
+
+// routeInfo returns the INFO for a peer, or for one that has not said who it is yet.
+func (n *Node) routeInfo(r *route) *wire.ServerInfo {
+	name, fixed := n.cluster.get()
+	opts := &n.opts.Cluster
+	info := &wire.ServerInfo{
+		ID:             n.id,
+		Name:           n.name,
+		Version:        ProtocolVersion,
+		Proto:          2,
+		Go:             runtime.Version(),
+		Host:           n.routeHost,
+		Port:           n.routePort,
+		Headers:        true,
+		AuthRequired:   opts.User != "" || opts.Password != "",
+		MaxPayload:     n.opts.MaxPayload,
+		Cluster:        name,
+		ClusterDynamic: !fixed,
+		LNOC:           true,
+		LNOCU:          true,
+		LN:             true,
+		LameDuck:       n.state.isLame(),
+		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed},
+	}
+	if opts.Advertise != "" {
+		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
+	}
+	if !opts.NoAdvertise {
+		info.ConnectURLs = n.ownURLs()
+	}
+	if opts.Compression != CompressionOff {
+		info.Compression = opts.Compression
+	}
+	info.RoutePoolSize = opts.PoolSize
+	if r != nil && r.attempt != nil {
+		info.GossipMode = r.attempt.mode
+		info.RoutePoolIdx = r.attempt.poolIndex
+		info.Compression = r.compression
+	}
+	return info
+}
+
+// routeConnect returns the CONNECT that introduces the node to a peer.
+func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
+	name, fixed := n.cluster.get()
+	var user, pass string
+	switch a := r.attempt; {
+	case a.url != nil && a.url.User != nil:
+		user = a.url.User.Username()
+		pass, _ = a.url.User.Password()
+	case a.auth:
+		user, pass = n.opts.Cluster.User, n.opts.Cluster.Password
+	}
+	return &wire.ConnectOptions{
+		Echo:           true,
+		User:           user,
+		Pass:           pass,
+		Name:           n.id,
+		Headers:        true,
+		Cluster:        name,
+		ClusterDynamic: !fixed,
+		LNOC:           true,
+		LNOCU:          true,
+		LN:             true,
+		Shoal:          shoalProto,
+	}
+}
+
+// registered spreads the news of a new route.
+func (n *Node) registered(r *route) {
+	n.targets.connected(r.peer().ID)
+	news := *r.peer()
+	news.IP = r.url()
+	news.Nonce = ""
+	news.GossipMode = gossipStop
+	line := news.Append(nil)
+	// What a dialler was told about this peer, it has been told about the others as well. The
+	// others, if they are shoal nodes, are told the newcomer's address by it.
+	tell := r.peer().GossipMode != gossipStop && (r.attempt == nil || r.attempt.configured || r.attempt.mode == gossipForce)
+	for _, other := range n.routes.list() {
+		if other == r {
+			continue
+		}
+		if tell {
+			other.sendLine(line)
+		}
+		if r.isShoal {
+			// nats-server leaves it to the others to dial the newcomer. Told of them, it can wait
+			// for their interest before it serves clients.
+			known := *other.peer()
+			known.IP = other.url()
+			known.Nonce = ""
+			known.GossipMode = gossipStop
+			r.sendLine(known.Append(nil))
+		}
+	}
+	host, port := r.address()
+	n.targets.learn(time.Now(), r.peer().ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipStop, r.peer().AuthRequired)
+	n.urls.changed()
+}
+
+// hear takes note of a server that a peer knows.
+func (n *Node) hear(info *wire.ServerInfo) {
+	if info.ID == "" || info.ID == n.id || info.LameDuck || n.routes.knows(info.ID) {
+		return
+	}
+	addr := net.JoinHostPort(info.Host, strconv.Itoa(info.Port))
+	if u, err := url.Parse(info.IP); err == nil && u.Port() != "" {
+		addr = u.Host
+	}
+	n.log.Debug("Heard of a server", "name", info.Name, "addr", addr)
+	n.targets.learn(time.Now(), info.ID, addr, info.GossipMode, info.AuthRequired)
+}
+
+// address returns where the peer listens for routes: what it advertises, or else the address that
+// the connection comes from, with the port that it has named.
+func (r *route) address() (host string, port int) {
+	peer := r.peer()
+	if u, err := url.Parse(peer.IP); err == nil && u.Port() != "" {
+		port, _ := strconv.Atoi(u.Port())
+		return u.Hostname(), port
+	}
+	return r.ip(), peer.Port
+}
+
+// url returns that address as INFO gives it.
+func (r *route) url() string {
+	host, port := r.address()
+	return "nats-route://" + net.JoinHostPort(host, strconv.Itoa(port)) + "/"
+}

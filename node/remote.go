@@ -1,0 +1,134 @@
+package node
+
+import (
+	"slices"
+
+	"shoal/subjects"
+	"shoal/wire"
+)
+
+// remoteSID names the interest that an operation is about, as no other interest of that peer is named.
+// Subjects and names of queue groups contain no blank.
+func remoteSID(op *wire.Op) string {
+	if len(op.Origin) == 0 && len(op.Queue) == 0 {
+		return string(op.Subject)
+	}
+	return string(op.Subject) + " " + string(op.Queue) + " " + string(op.Origin)
+}
+
+// addInterest carries out RS+ and LS+. Interest of accounts that the node does not have is nobody's.
+func (r *route) addInterest(op *wire.Op) {
+	if string(op.Account) != globalAccount {
+		return
+	}
+	subject := string(op.Subject)
+	if !subjects.Valid(subject) {
+		// The reference answers with an error, but would itself close a route that sends one.
+		return
+	}
+	sid := remoteSID(op)
+	if s := r.subs.get([]byte(sid)); s != nil {
+		s.weight.Store(int32(op.Max))
+		return
+	}
+	if sid == subject {
+		sid = subject // shares the memory
+	}
+	s := &subscription{
+		conn:    &r.conn,
+		subject: subject,
+		queue:   string(op.Queue),
+		sid:     sid,
+		leaf:    len(op.Origin) > 0,
+	}
+	s.weight.Store(int32(op.Max))
+	r.subs.add(s)
+	r.node.index.Insert(s.subject, s.queue, s)
+}
+
+// removeInterest carries out RS- and LS-.
+func (r *route) removeInterest(op *wire.Op) {
+	if string(op.Account) != globalAccount {
+		return
+	}
+	if s := r.subs.get([]byte(remoteSID(op))); s != nil {
+		r.endSubscription(s)
+	}
+}
+
+// deliver carries out RMSG, HMSG and LMSG: the message goes to all subscriptions of clients that are
+// in no queue group, and to one member of each group that the sender has chosen.
+func (r *route) deliver(w *work, op *wire.Op) {
+	w.msgs++
+	w.bytes += uint64(len(op.Payload))
+	if string(op.Account) != globalAccount {
+		return
+	}
+	w.unserved = w.unserved[:0]
+	e := w.cache.lookup(op.Subject)
+	if reply, subject, ok := unpackPush(op.Reply); ok {
+		w.deliverPushed(e, op, reply, subject)
+	} else {
+		w.deliver(e, op)
+	}
+	if len(w.unserved) > 0 {
+		r.bounce(w, op)
+	}
+}
+
+// bounce sends a message on that was meant for queue groups which have lost their last member on
+// this node since it was sent. It is the only case in which a message takes a second hop. It goes
+// to another peer with a member, or back to the one it came from, if nobody else has any.
+//
+// Peers who see the group as this node's again would send the message back, for ever. So they are
+// told first that it is not.
+func (r *route) bounce(w *work, op *wire.Op) {
+	n := r.node
+	w.batch.flushPart()
+	n.interest.announce(&n.buffers)
+	n.index.Match(op.Subject, &w.cache.result)
+	type share struct {
+		to     *conn
+		queues [][]byte
+	}
+	var shares []share
+	for _, name := range w.unserved {
+		to := r.alternative(w.cache.result.Queues, string(name))
+		if to == nil {
+			continue
+		}
+		i := slices.IndexFunc(shares, func(s share) bool { return s.to == to })
+		if i < 0 {
+			i = len(shares)
+			shares = append(shares, share{to: to})
+		}
+		shares[i].queues = append(shares[i].queues, name)
+	}
+	for _, s := range shares {
+		again := *op
+		again.Verb, again.Origin, again.Queues = wire.RMsg, nil, s.queues
+		if op.HasHeaders() && op.HeaderLen > 0 {
+			again.Verb = wire.RHMsg
+			if !s.to.headers.Load() {
+				again.Verb, again.HeaderText, again.SizeText = wire.RMsg, nil, nil
+				again.Payload = op.Payload[op.HeaderLen:]
+			}
+		}
+		s.to.send(&stream{buf: again.Append(nil), msgs: 1, bytes: uint64(len(again.Payload))})
+	}
+}
+
+// alternative returns the peer to which a message for a queue group is to be passed on.
+func (r *route) alternative(queues []subjects.Group[*subscription], name string) (to *conn) {
+	for _, q := range queues {
+		if q.Name != name {
+			continue
+		}
+		for _, s := range q.Members {
+			if s.conn.isRoute && (to == nil || to == &r.conn) {
+				to = s.conn
+			}
+		}
+	}
+	return to
+}

@@ -1,0 +1,251 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"shoal/wire"
+)
+
+const (
+	// firstRoutePing is when a route is pinged for the first time, up to a fifth more.
+	firstRoutePing = time.Second
+	// handshakeTime bounds how long the other side may take to introduce itself.
+	handshakeTime = 5 * time.Second
+	// maxRoutedPayload bounds a message that a peer sends. Its own limit for clients may be larger
+	// than this node's, so that one does not count.
+	maxRoutedPayload = 64 << 20
+)
+
+// route is a connection to another server of the cluster. How it becomes one is told in handshake.go.
+type route struct {
+	conn
+	attempt *attempt // by which the node has dialled, nil if it has accepted
+	sole    bool     // no other server is behind the address that was dialled
+
+	// The rest, unless it says otherwise, belongs to the reader.
+	introducedBy  bool   // CONNECT came, or the node has dialled
+	slot          string // of the connection among those to the peer
+	account       string // the only one that the connection is for, empty if there may be several
+	carriesGlobal bool   // interest in subjects of the global account is announced here
+	compression   string // mode that both sides agreed on
+	awaitsInfo    bool   // compression has begun here, but not yet at the other side
+	isShoal       bool
+	owed          int // PONGs that wait for registration
+
+	remote     atomic.Pointer[wire.ServerInfo] // the last INFO of the other side, nil before the first
+	registered atomic.Bool
+	synced     atomic.Bool // all interest of the other side is known
+	leaving    atomic.Bool // the other side has said that it goes
+
+	ping         alarm
+	handshake    alarm
+	probing      alarm
+	pongs        atomic.Uint64
+	pongsAtProbe atomic.Uint64 // pongs when the probe began, plus one; 0 without a probe
+	liveness     liveness
+}
+
+// newRoute makes the connection over nc a route: one that was dialled, or accepted if a is nil.
+func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
+	r := &route{attempt: a, introducedBy: a != nil}
+	r.conn.id = n.lastID.Add(1)
+	r.conn.init(n, nc, r)
+	r.conn.isRoute = true
+	r.log(slog.LevelDebug, "Route connection created")
+	return r
+}
+
+// begin sends what an accepting side begins with, and starts the goroutine of a route.
+func (r *route) begin() {
+	n := r.node
+	if r.attempt == nil {
+		r.sendLine(n.routeInfo(nil).Append(nil))
+	}
+	r.handshake.fire = r.checkHandshake
+	patience := handshakeTime
+	if r.attempt == nil && n.opts.Cluster.User != "" {
+		patience = n.opts.AuthTimeout
+	}
+	n.alarms.set(&r.handshake, r.start.Add(patience))
+	r.ping.fire = r.checkPing
+	r.probing.fire = r.checkProbe
+	go func() {
+		defer n.wg.Done() // routes.add has counted it
+		r.conn.serve()
+	}()
+}
+
+// peer returns what the other side has said of itself, or nil.
+func (r *route) peer() *wire.ServerInfo { return r.remote.Load() }
+
+// kind implements handler.
+func (r *route) kind() string { return "Router" }
+
+// configure implements handler.
+func (r *route) configure(p *wire.Parser) {
+	p.Role = wire.FromRoute
+	p.Headers = true
+	p.DedicatedAccount = r.dedicated()
+	p.MaxControlLine = 0
+	p.MaxPayload = maxRoutedPayload
+}
+
+// admit implements handler. Nothing that comes before CONNECT is worth parsing.
+func (r *route) admit(b []byte) error {
+	if !r.introducedBy && r.peer() == nil && b[0]|0x20 != 'c' {
+		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
+	}
+	return nil
+}
+
+// introduced implements handler.
+func (r *route) introduced() bool { return false }
+
+// handle implements handler.
+func (r *route) handle(w *work, op *wire.Op) error {
+	if r.node.trace {
+		r.traceIn(op)
+	}
+	w.active = true
+	switch op.Verb {
+	case wire.RMsg, wire.RHMsg, wire.LMsg:
+		r.deliver(w, op)
+		return nil
+	case wire.Connect:
+		return r.connect(op)
+	case wire.Info:
+		return r.info(w, op)
+	}
+	if !r.introducedBy {
+		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
+	}
+	switch op.Verb {
+	case wire.RSub, wire.LSub:
+		r.addInterest(op)
+	case wire.RUnsub, wire.LUnsub:
+		r.removeInterest(op)
+	case wire.Ping:
+		r.pinged(w)
+	case wire.Pong:
+		r.ponged(w)
+	case wire.Err:
+		return r.refused(op)
+	}
+	return nil
+}
+
+// left implements handler.
+func (r *route) left() {
+	n := r.node
+	n.alarms.cancel(&r.ping)
+	n.alarms.cancel(&r.handshake)
+	n.alarms.cancel(&r.probing)
+	n.routes.remove(r)
+}
+
+// pinged answers PING. The first answer tells the other side that it has seen all our interest.
+func (r *route) pinged(w *work) {
+	if r.peer() != nil && !r.registered.Load() {
+		r.owed++
+		return
+	}
+	w.batch.reply(pongLine)
+}
+
+func (r *route) ponged(w *work) {
+	r.pongs.Add(1)
+	r.liveness.pong(time.Now())
+	if r.peer() == nil {
+		return
+	}
+	if !r.registered.Load() {
+		// The judge has accepted this one, so an older one is dead.
+		if old := r.node.routes.inSlot(r.peer().ID, r.slot); old != nil {
+			old.end(&ending{reason: reasonDuplicateRoute})
+			r.node.routes.unregister(old)
+		}
+		if err := r.register(); err != nil {
+			r.end(endingOf(err))
+			return
+		}
+	}
+	if !r.synced.Swap(true) {
+		r.node.readiness.check()
+		r.node.routes.fillPool(r)
+		r.node.wakeDialer()
+	}
+}
+
+// update carries out a later INFO about the other side itself.
+func (r *route) update(info *wire.ServerInfo) error {
+	if info.LameDuck || info.Shoal != nil && info.Shoal.Leaving {
+		r.leaving.Store(true)
+		r.avoid.Store(true)
+		r.node.urls.changed()
+		return nil
+	}
+	if !r.isShoal || info.Shoal == nil {
+		return nil
+	}
+	// nats-server fixes the rest at the handshake; between shoal nodes it may change.
+	r.remote.Store(info)
+	r.node.urls.changed()
+	return r.meet(info.Cluster, info.Shoal.FixedName, true)
+}
+
+// refused carries out -ERR. Some are no fault: nats-server dials once more for its system account.
+func (r *route) refused(op *wire.Op) error {
+	level := slog.LevelError
+	if r.attempt == nil && !r.registered.Load() {
+		level = slog.LevelDebug
+	}
+	r.log(level, "Route Error "+string(op.Arg))
+	return &ending{reason: reasonClientClosed, err: fmt.Errorf("peer sent %s", op.Arg)}
+}
+
+// checkHandshake is the alarm of a connection that is not a route in time.
+func (r *route) checkHandshake(time.Time) time.Time {
+	e := &ending{reason: reasonAuthTimeout}
+	if r.attempt == nil && r.peer() == nil {
+		e.text = wire.TextAuthTimeout
+	}
+	r.end(e)
+	return time.Time{}
+}
+
+// checkPing is the alarm for the next PING, which traffic does not put off.
+func (r *route) checkPing(now time.Time) time.Time {
+	opts := &r.node.opts
+	if r.liveness.tick(now, false, opts.MaxPingsOut) == livenessStale {
+		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
+			r.node.staleConnections.Add(1)
+		}
+		return time.Time{}
+	}
+	r.sendLine(pingLine)
+	return now.Add(opts.Cluster.PingInterval)
+}
+
+// probeTime is how long a route that is under suspicion may take to answer.
+const probeTime = 2 * time.Second
+
+// probe closes the route unless it answers a PING within the given time.
+func (r *route) probe(within time.Duration) {
+	if r.pongsAtProbe.CompareAndSwap(0, r.pongs.Load()+1) {
+		r.sendLine(pingLine)
+		r.node.alarms.set(&r.probing, time.Now().Add(within))
+	}
+}
+
+func (r *route) checkProbe(time.Time) time.Time {
+	if r.pongs.Load()+1 == r.pongsAtProbe.Swap(0) {
+		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
+			r.node.staleConnections.Add(1)
+		}
+	}
+	return time.Time{}
+}

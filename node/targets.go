@@ -1,0 +1,269 @@
+package node
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// targetState is what the node is doing about a route to a peer.
+type targetState string
+
+const (
+	targetWaiting   targetState = "waiting"   // for the time of the next attempt
+	targetDialing   targetState = "dialing"   // or in the handshake
+	targetConnected targetState = "connected" // whoever of the two has dialled
+	targetSelf      targetState = "self"      // the address is the node's own
+)
+
+// Back-off of attempts to connect, doubled from one to the next, with a fifth of jitter.
+const (
+	minBackoff           = 100 * time.Millisecond
+	maxConfiguredBackoff = 2 * time.Second
+	maxLearnedBackoff    = 30 * time.Second
+	// courtesy is how long a peer that was accepted is left to dial again after its route is lost.
+	courtesy = time.Second
+	// learnedMemory is how long a peer that was only learned about is looked for.
+	learnedMemory = time.Hour
+)
+
+// target is an address that the node wants a route to. Its fields belong to [targets].
+type target struct {
+	addr       string   // host:port
+	url        *url.URL // with the credentials, for a configured peer
+	configured bool     // rather than learned about
+	auth       bool     // it wants the credentials of the cluster
+	mode       int      // gossip mode under which it was learned about
+	id         string   // of the server there, if known
+	state      targetState
+	tries      int  // attempts ever
+	attempts   int  // failed since the last success
+	passedOver bool // the last one because the peer has preferred another connection
+	next       time.Time
+	lost       time.Time // since when there is no route
+}
+
+// attempt is a target to dial, as it was when that was decided.
+type attempt struct {
+	target
+	of        *target
+	pooled    bool // there is a connection, but its pool is not full
+	poolIndex int  // of the connection in the pool
+}
+
+// targets are the addresses that the node wants a route to, and what has become of it. It decides who is
+// to be dialled when; it does not dial, and it is told the time.
+type targets struct {
+	retries int    // of learned peers; 0 is no limit
+	wake    func() // called, without lock, when due may have something new to say
+
+	mu     sync.Mutex // guards the rest
+	byAddr map[string]*target
+	routed map[string]bool // IDs with a registered route
+}
+
+func (t *targets) init(retries int, wake func()) {
+	t.retries, t.wake = retries, wake
+	t.byAddr, t.routed = make(map[string]*target), make(map[string]bool)
+}
+
+// configure adds a peer that is dialled for ever.
+func (t *targets) configure(u *url.URL) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	addr := routeAddress(u)
+	p := t.byAddr[addr]
+	if p == nil {
+		p = &target{addr: addr, state: targetWaiting}
+		t.byAddr[addr] = p
+	}
+	p.url, p.configured = u, true
+}
+
+// learn notes that the server with that ID is said to be at addr.
+func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
+	t.mu.Lock()
+	p := t.byAddr[addr]
+	if p == nil {
+		p = &target{addr: addr, id: id, state: targetWaiting, lost: now}
+		t.byAddr[addr] = p
+	}
+	if p.id != id {
+		// Another server was started there: what was before it does not count.
+		p.id, p.attempts, p.next, p.lost = id, 0, now, now
+	}
+	p.mode, p.auth = mode, auth
+	if t.routed[id] {
+		p.reached()
+	} else if p.state == targetConnected {
+		p.state = targetWaiting
+	}
+	t.mu.Unlock()
+	t.wake()
+}
+
+// reached notes that there is a route.
+func (p *target) reached() { p.state, p.attempts, p.passedOver = targetConnected, 0, false }
+
+// due returns the peers that are to be dialled now, and marks them so. next is when to ask again, or
+// zero if only an event can change the answer.
+func (t *targets) due(now time.Time) (list []attempt, next time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	dialing := make(map[string]bool) // one address of a server is enough
+	for _, p := range t.byAddr {
+		if p.state == targetDialing && p.id != "" {
+			dialing[p.id] = true
+		}
+	}
+	for addr, p := range t.byAddr {
+		if p.state != targetWaiting {
+			continue
+		}
+		if t.forget(p, now) {
+			delete(t.byAddr, addr)
+			continue
+		}
+		if p.next.After(now) {
+			if next.IsZero() || p.next.Before(next) {
+				next = p.next
+			}
+			continue
+		}
+		if dialing[p.id] {
+			continue
+		}
+		if p.id != "" {
+			dialing[p.id] = true
+		}
+		p.state = targetDialing
+		p.tries++
+		list = append(list, attempt{target: *p, of: p})
+	}
+	return list, next
+}
+
+// forget reports whether there is no hope for a learned peer.
+func (t *targets) forget(p *target, now time.Time) bool {
+	return !p.configured && (t.retries > 0 && p.attempts > t.retries || now.Sub(p.lost) > learnedMemory)
+}
+
+// failed notes that an attempt to reach p has failed, and returns how many have. It may be that the
+// peer has passed over the connection in favour of another one.
+func (t *targets) failed(p *target, passedOver bool, now time.Time) (attempts int) {
+	t.mu.Lock()
+	if p.state == targetDialing {
+		p.passedOver = passedOver
+		p.attempts++
+		p.state = targetWaiting
+		p.next = now.Add(p.backoff())
+	}
+	attempts = p.attempts
+	t.mu.Unlock()
+	t.wake()
+	return attempts
+}
+
+func (p *target) backoff() time.Duration {
+	most := maxLearnedBackoff
+	if p.configured {
+		most = maxConfiguredBackoff
+	}
+	d := most
+	if p.attempts < 16 {
+		d = min(most, minBackoff<<max(p.attempts-1, 0))
+	}
+	return d + rand.N(d/5)
+}
+
+// isSelf notes that the node has dialled itself. A name may stand for other servers as well, so it
+// is tried again from time to time.
+func (t *targets) isSelf(p *target, final bool, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.state = targetSelf
+	if !final {
+		p.state, p.next = targetWaiting, now.Add(maxConfiguredBackoff)
+	}
+}
+
+// identified notes which server answers at p. It reports whether there is a route to it already, in
+// which case the attempt is over.
+func (t *targets) identified(p *target, id string) (routed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.id = id
+	if t.routed[id] {
+		p.reached()
+		return true
+	}
+	return false
+}
+
+// connected notes that a route to the server with that ID is registered.
+func (t *targets) connected(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.routed[id] = true
+	for _, p := range t.byAddr {
+		if p.id == id {
+			p.reached()
+		}
+	}
+}
+
+// disconnected notes that the route to a server is lost. One that has said that it leaves is
+// forgotten unless it is configured.
+func (t *targets) disconnected(id string, now time.Time, solicited, left bool) {
+	t.mu.Lock()
+	delete(t.routed, id)
+	for addr, p := range t.byAddr {
+		switch {
+		case p.id != id:
+		case left && !p.configured:
+			delete(t.byAddr, addr)
+		case p.state == targetConnected:
+			p.state, p.attempts, p.lost = targetWaiting, 0, now
+			wait := minBackoff
+			if !solicited && !p.configured {
+				wait = courtesy
+			}
+			p.next = now.Add(rand.N(wait))
+		}
+	}
+	t.mu.Unlock()
+	t.wake()
+}
+
+// settled reports whether every configured or learned peer has been tried: it has a route, or an
+// attempt has failed. A connection that was passed over is no failure yet, for the other one may
+// just be about to become the route.
+func (t *targets) settled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.byAddr {
+		tried := p.attempts > 0
+		if p.passedOver {
+			tried = p.attempts > 2
+		}
+		if !tried && (p.state == targetWaiting || p.state == targetDialing) {
+			return false
+		}
+	}
+	return true
+}
+
+// all returns a copy of every target, by address.
+func (t *targets) all() []target {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]target, 0, len(t.byAddr))
+	for _, p := range t.byAddr {
+		all = append(all, *p)
+	}
+	slices.SortFunc(all, func(a, b target) int { return cmp.Compare(a.addr, b.addr) })
+	return all
+}
