@@ -267,6 +267,8 @@ func (c *conn) pause() {
 // finish ends a batch: everything is sent and counted, and if a receiver cannot follow, the reader
 // waits a little before it takes more from its own client.
 func (c *conn) finish(w *work) {
+	now := time.Now().UnixNano()
+	w.batch.gathering.now = now
 	w.batch.flush()
 	w.cache.flushed()
 	if w.msgs > 0 {
@@ -275,7 +277,7 @@ func (c *conn) finish(w *work) {
 		w.msgs, w.bytes = 0, 0
 	}
 	if w.active {
-		c.lastIn.Store(time.Now().UnixNano())
+		c.lastIn.Store(now)
 		w.active = false
 	}
 	// A route is never held up: that would slow down everybody for the sake of one.
