@@ -10,11 +10,6 @@ import (
 	"shoal/wire"
 )
 
-// acceptAll accepts clients until the listener is closed.
-func (n *Node) acceptAll(ctx context.Context) {
-	n.accept(ctx, n.listener, "client", n.serve)
-}
-
 // accept hands connections to serve until the listener is closed. When the process runs out of
 // descriptors it waits a little: those connected need theirs back before another can come.
 func (n *Node) accept(ctx context.Context, listener net.Listener, whom string, serve func(net.Conn)) {

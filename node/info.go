@@ -35,7 +35,7 @@ func (n *Node) Advertise(hostport string) error {
 }
 
 func (n *Node) setAdvertised(hostport string) {
-	a := address{n.opts.Host, n.listener.Addr().(*net.TCPAddr).Port}
+	a := address{n.opts.Host, n.port.addr.Port}
 	if hostport != "" {
 		host, port, _ := splitAdvertised(hostport) // was validated
 		a.host = host

@@ -25,7 +25,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 		return errors.New("the node is a lame duck already")
 	}
 	n.log.Info("Entering lame duck mode, stop accepting new clients")
-	n.listener.Close()
+	n.port.close()
 	n.clients.refuse(&ending{reason: reasonServerShutdown})
 	if n.routeListener != nil {
 		n.withdraw(false)

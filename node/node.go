@@ -34,7 +34,7 @@ type Node struct {
 	name  string
 	start time.Time
 
-	listener   net.Listener
+	port       *reservation            // for clients
 	advertised atomic.Pointer[address] // what INFO tells
 
 	index   *subjects.Index[*subscription]
@@ -131,8 +131,6 @@ func (n *Node) Start(ctx context.Context) error {
 	n.log.Info("  Protocol: " + ProtocolVersion)
 	n.log.Info("  Name:     " + n.name)
 	n.log.Info("  ID:       " + n.id)
-	n.log.Info("Listening for client connections on " + n.listening())
-
 	running, stop := context.WithCancel(ctx)
 	n.state.set(stop)
 	alarms, stopAlarms := context.WithCancel(context.WithoutCancel(ctx))
@@ -145,36 +143,44 @@ func (n *Node) Start(ctx context.Context) error {
 	if n.routeListener != nil {
 		n.startCluster(running)
 	}
-	n.wg.Go(func() { n.acceptAll(running) })
+	var failed error
+	listener, err := n.port.listen()
+	switch {
+	case err == nil:
+		n.wg.Go(func() { n.accept(running, listener, "client", n.serve) })
+	case running.Err() == nil:
+		failed = fmt.Errorf("listen on %s: %w", n.port.addr, err)
+		stop()
+	}
 	go func() { // ends when everything else has; done is how others wait for it
 		n.wg.Wait()
 		close(n.done)
 	}()
+	if failed != nil {
+		<-n.done
+		return failed
+	}
+	n.log.Info("Listening for client connections on " + n.listening())
 	n.log.Info("Server is ready")
 	return nil
 }
 
-// listen opens the ports.
+// listen takes the ports, and opens that for routes.
 func (n *Node) listen(ctx context.Context) error {
-	open := func(host string, port int) (net.Listener, error) {
-		addr := net.JoinHostPort(host, strconv.Itoa(max(port, 0)))
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", addr, err)
-		}
-		return l, nil
-	}
-	client, err := open(n.opts.Host, n.opts.Port)
+	number := func(port int) string { return strconv.Itoa(max(port, 0)) }
+	port, err := reserve(ctx, n.opts.Host, number(n.opts.Port))
 	if err != nil {
-		return err
+		return fmt.Errorf("listen on %s: %w", net.JoinHostPort(n.opts.Host, number(n.opts.Port)), err)
 	}
 	if cluster := &n.opts.Cluster; cluster.Port != 0 {
-		if n.routeListener, err = open(cluster.Host, cluster.Port); err != nil {
-			client.Close()
-			return &ClusterListenError{err}
+		addr := net.JoinHostPort(cluster.Host, number(cluster.Port))
+		n.routeListener, err = new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if err != nil {
+			port.close()
+			return &ClusterListenError{fmt.Errorf("listen on %s: %w", addr, err)}
 		}
 	}
-	n.listener = client
+	n.port = port
 	return nil
 }
 
@@ -208,7 +214,7 @@ func (n *Node) startCluster(running context.Context) {
 // windUp ends everything in good order. Peers and clients are told before anything is closed, and
 // routes are closed when the last client has gone, so that what clients sent until then arrives.
 func (n *Node) windUp() {
-	n.listener.Close()
+	n.port.close()
 	why := &ending{reason: reasonServerShutdown}
 	if n.routeListener != nil {
 		n.routeListener.Close()
@@ -270,10 +276,10 @@ func (n *Node) Name() string { return n.name }
 
 // Addr returns the address of the client listener, or nil before Start.
 func (n *Node) Addr() net.Addr {
-	if n.listener == nil {
+	if n.port == nil {
 		return nil
 	}
-	return n.listener.Addr()
+	return n.port.addr
 }
 
 // ClusterAddr returns the address of the listener for routes, or nil if there is none.
@@ -286,8 +292,7 @@ func (n *Node) ClusterAddr() net.Addr {
 
 // listening returns the configured host with the actual port.
 func (n *Node) listening() string {
-	port := n.listener.Addr().(*net.TCPAddr).Port
-	return net.JoinHostPort(n.opts.Host, strconv.Itoa(port))
+	return net.JoinHostPort(n.opts.Host, strconv.Itoa(n.port.addr.Port))
 }
 
 // ClientURL returns a URL under which a client on the same machine reaches the node, such as
