@@ -35,6 +35,12 @@ func clusterFlags(o *node.Options) []cli.Flag {
 		&cli.GenericFlag{Category: categoryCluster, Name: "connect_retries",
 			Usage: "attempts to find a lost server again that --routes does not name, `N`", DefaultText: "no limit",
 			Value: numberValue{number: &c.ConnectRetries, min: 0, max: math.MaxInt32}},
+		&cli.GenericFlag{Category: categoryCluster, Name: "pool_size",
+			Usage: "connections to each server that has several as well, `N`", DefaultText: "one",
+			Value: numberValue{number: &c.PoolSize, min: 0, max: math.MaxInt32}},
+		&cli.StringFlag{Category: categoryCluster, Name: "compression",
+			Usage: "how messages to other servers are compressed: off, accept, s2_auto, s2_uncompressed, s2_fast, " +
+				"s2_better or s2_best, `MODE`", Value: node.CompressionOff, Destination: &c.Compression},
 		&cli.GenericFlag{Category: categoryCluster, Name: "ready_timeout",
 			Usage: "`TIME` to learn what the others subscribe to before the first client is served",
 			Value: durationValue{&c.ReadyTimeout}},

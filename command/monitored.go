@@ -61,7 +61,7 @@ func (m *monitored) Varz() monitor.Varz {
 	v.Connections = stats.Connections
 	v.TotalConnections = stats.TotalConnections
 	v.Routes = stats.Routes
-	v.Remotes = stats.Routes // one connection to each
+	v.Remotes = stats.Remotes
 	v.InMsgs = stats.InMsgs
 	v.InBytes = stats.InBytes
 	v.OutMsgs = stats.OutMsgs
@@ -83,6 +83,7 @@ func (m *monitored) clusterVarz() monitor.ClusterVarz {
 		Host:        options.Host,
 		Port:        options.Port,
 		AuthTimeout: m.settings.node.AuthTimeout.Seconds(),
+		PoolSize:    options.PoolSize,
 	}
 	for _, u := range options.Routes {
 		v.URLs = append(v.URLs, u.Host)
@@ -114,7 +115,8 @@ func (m *monitored) Routez() monitor.Routez {
 			InBytes:       r.InBytes,
 			OutBytes:      r.OutBytes,
 			Subscriptions: r.Subscriptions,
-			Compression:   "off",
+			Account:       r.Account,
+			Compression:   r.Compression,
 			Shoal:         r.Shoal,
 			Synchronized:  r.Synchronized,
 		})

@@ -95,6 +95,9 @@ func TestFlags(t *testing.T) {
 			s.node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "a"}, {Scheme: "nats", Host: "b:1"},
 				{Scheme: "nats", Host: "c", User: url.UserPassword("u", "p")}}
 		}},
+		{"--pool_size 3 --compression s2_fast", func(s *settings) {
+			s.node.Cluster.PoolSize, s.node.Cluster.Compression = 3, "s2_fast"
+		}},
 		{"-connect_retries 5 --ready_timeout 1 -lame_duck_duration 3s -lame_duck_grace_period=1s", func(s *settings) {
 			s.node.Cluster.ConnectRetries, s.node.Cluster.ReadyTimeout = 5, time.Second
 			s.node.LameDuckDuration, s.node.LameDuckGrace = 3*time.Second, time.Second
@@ -107,6 +110,7 @@ func TestFlags(t *testing.T) {
 		t.Run(tt.args, func(t *testing.T) {
 			want := newSettings()
 			want.node.Host, want.logFormat, want.logTime = node.DefaultHost, "text", true
+			want.node.Cluster.Compression = node.CompressionOff
 			tt.change(want)
 			if got := parseSettings(t, tt.args); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)

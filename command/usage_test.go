@@ -88,6 +88,8 @@ func TestMistakes(t *testing.T) {
 		{"--cluster a:1 --cluster_name _", "--cluster_name: the name _ is reserved, take another"},
 		{"--cluster a:1 --cluster_advertise h:x", `--cluster_advertise: "x" is not a port`},
 		{"--connect_retries -1", "--connect_retries: -1 is too little, use at least 0"},
+		{"--cluster a:1 --pool_size 65", "--pool_size: 65 is not from 0 to 64"},
+		{"--cluster a:1 --compression zip", `--compression: "zip" is not off, accept, s2_auto, s2_uncompressed, s2_fast, s2_better or s2_best`},
 		{"--ready_timeout 0", "--ready_timeout: 0 is too short, use more than 0s"},
 		{"--lame_duck_duration 1s --lame_duck_grace_period 2s", "--lame_duck_grace_period: 2s exceeds lame_duck_duration (1s)"},
 		{"-p -1 --cluster nats://127.0.0.1:" + taken, "--cluster: " + taken + " is in use on 127.0.0.1, stop what listens there or take another port"},

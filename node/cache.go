@@ -149,9 +149,6 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	c.remote = c.remote[:0]
 	c.round++
 	plain := c.result.Plain
-	if len(plain) > few {
-		clear(c.byKey)
-	}
 	for _, s := range plain {
 		if c.excluded(s) {
 			continue
@@ -177,6 +174,7 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 			c.byKey[key] = g
 		}
 	}
+	clear(c.byKey)
 	for _, g := range e.groups {
 		if len(g.subs) > 1 {
 			c.complete(g)
@@ -290,7 +288,7 @@ func (c *cache) flushed() {
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]
-	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache || c.worn()) {
+	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache ) {
 		c.forget()
 	}
 }

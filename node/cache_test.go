@@ -2,7 +2,9 @@ package node
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
+	"weak"
 )
 
 // subscribed returns a node with one subscription for each of so many subjects, and those subjects.
@@ -57,4 +59,43 @@ func BenchmarkLookup(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestCacheLetsGoOfConnections has many subscribers come and go, and wants their memory to be freed
+// although the publisher that knew them goes on.
+func TestCacheLetsGoOfConnections(t *testing.T) {
+	const subscribers = 300
+	n := startNode(t, Options{})
+	p := dial(t, n, quiet)
+	p.sync()
+	var peers []*peer
+	for range subscribers {
+		q := dial(t, n, quiet+"SUB s 1\r\n")
+		q.sync()
+		peers = append(peers, q)
+	}
+	publish := func() { p.send("PUB s 1\r\n!\r\n"); p.sync() }
+	publish()
+	publish()
+	var gone []weak.Pointer[client]
+	for _, c := range n.clients.all()[1:] {
+		gone = append(gone, weak.Make(c))
+	}
+	for _, q := range peers {
+		q.nc.Close()
+	}
+	eventually(t, "the subscribers have left", func() bool { return n.Stats().Connections == 1 })
+	p.send("SUB own 1\r\n")
+	eventually(t, "nothing holds them", func() bool {
+		publish()
+		p.send("PUB own 0\r\n\r\n") // the last message must not hold them either
+		p.want(message("own", "1", ""))
+		runtime.GC()
+		for _, c := range gone {
+			if c.Value() != nil {
+				return false
+			}
+		}
+		return true
+	})
 }

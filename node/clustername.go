@@ -34,16 +34,17 @@ func (c *clusterName) get() (name string, fixed bool) {
 	return c.name, c.fixed
 }
 
-// meet compares with the name of a peer, which may be fixed or not. It reports whether the node has
-// adopted that name, and an error if the two may not form a route, or may not yet.
-func (c *clusterName) meet(name string, fixed, shoal bool) (adopted bool, err error) {
+// meet compares with the name of a peer, which may be fixed or not. yields says that the peer will
+// adopt the name of this node if it has to; otherwise it has to come back under that name. It reports
+// whether the node has adopted the name of the peer, and an error if the two may not form a route.
+func (c *clusterName) meet(name string, fixed, yields bool) (adopted bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case name == c.name:
-		c.fixed = c.fixed || fixed && shoal
+		c.fixed = c.fixed || fixed
 		return false, nil
-	case fixed && c.fixed, !fixed && !shoal && (c.fixed || name < c.name):
+	case fixed && c.fixed, !fixed && !yields && (c.fixed || name < c.name):
 		text := fmt.Sprintf("%s%q does not match %q", wire.TextWrongCluster, name, c.name)
 		return false, &ending{reason: reasonClusterName, text: text, err: errors.New(text)}
 	case fixed && !c.fixed, !fixed && !c.fixed && name > c.name:

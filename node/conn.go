@@ -88,6 +88,7 @@ type work struct {
 	peers          []*group     // that get the current message
 	unserved       [][]byte     // queue groups named by a peer that have no member here
 	tail, stripped []byte
+	shown          []byte // the subject that clients are to see instead of that of the message
 	line           []byte // memory for what precedes the tail, if that is not the same every time
 }
 
@@ -371,7 +372,7 @@ func (c *conn) logEnding(e *ending) {
 	case reasonSlowPending, reasonSlowWrite:
 		level = slog.LevelWarn
 	case reasonParseError, reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
-		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections:
+		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
 		level = slog.LevelError
 	}
 	msg := c.handler.kind() + " connection closed: " + string(e.reason)

@@ -178,3 +178,49 @@ func TestBothDial(t *testing.T) {
 		}
 	}
 }
+
+// TestLostRouteIsMadeAgain cuts routes, also between nodes that have only heard of each other.
+func TestLostRouteIsMadeAgain(t *testing.T) {
+	nodes := startMesh(t, 4)
+	subs := make([]*peer, len(nodes))
+	for i, n := range nodes {
+		subs[i] = dial(t, n, quiet+"SUB all 1\r\n")
+		subs[i].sync()
+	}
+	for i, n := range nodes {
+		lost := n.routes.registered()[i%3]
+		lost.cut(&ending{reason: reasonRouteRemoved})
+		eventually(t, "the route is lost", func() bool { return n.routes.inSlot(lost.peer().ID, soleSlot) != lost })
+	}
+	waitForMesh(t, nodes)
+	for _, n := range nodes {
+		waitForInterest(t, n, len(nodes)-1)
+	}
+	for _, n := range nodes {
+		p := dial(t, n, quiet+"PUB all 2\r\nhi\r\n")
+		p.sync()
+		for _, s := range subs {
+			s.want(message("all", "1", "hi"))
+		}
+	}
+	for _, s := range subs {
+		s.sync()
+	}
+}
+
+// TestLeavingNodeIsForgotten checks that nobody looks for a node that has left in good order.
+func TestLeavingNodeIsForgotten(t *testing.T) {
+	nodes := startMesh(t, 3)
+	gone := nodes[2]
+	if err := gone.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitForMesh(t, nodes[:2])
+	for _, n := range nodes[:2] {
+		for _, p := range n.Peers() {
+			if p.ID == gone.ID() {
+				t.Errorf("%s still looks for %s: %+v", n.Name(), gone.Name(), p)
+			}
+		}
+	}
+}

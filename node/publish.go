@@ -89,6 +89,9 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 			}
 		}
 		delivered = true
+		if w.shown != nil {
+			g = w.showing(g, op)
+		}
 		switch {
 		case !headers:
 			b.add(g, g.bare, tail, size)

@@ -7,8 +7,8 @@ import (
 	"shoal/wire"
 )
 
-// remoteSubscription is the interest of a peer that an operation is about, as an ID that no other
-// interest of that peer has. Names of subjects and queue groups contain no blank.
+// remoteSID names the interest that an operation is about, as no other interest of that peer is named.
+// Subjects and names of queue groups contain no blank.
 func remoteSID(op *wire.Op) string {
 	if len(op.Origin) == 0 && len(op.Queue) == 0 {
 		return string(op.Subject)
@@ -31,14 +31,14 @@ func (r *route) addInterest(op *wire.Op) {
 		s.weight.Store(int32(op.Max))
 		return
 	}
-	if len(op.Queue) == 0 {
+	if sid == subject {
 		sid = subject // shares the memory
 	}
 	s := &subscription{
 		conn:    &r.conn,
 		subject: subject,
 		queue:   string(op.Queue),
-		sid:     remoteSID(op),
+		sid:     sid,
 		leaf:    len(op.Origin) > 0,
 	}
 	s.weight.Store(int32(op.Max))
@@ -65,7 +65,12 @@ func (r *route) deliver(w *work, op *wire.Op) {
 		return
 	}
 	w.unserved = w.unserved[:0]
-	w.deliver(w.cache.lookup(op.Subject), op)
+	e := w.cache.lookup(op.Subject)
+	if reply, subject, ok := unpackPush(op.Reply); ok {
+		w.deliverPushed(e, op, reply, subject)
+	} else {
+		w.deliver(e, op)
+	}
 	if len(w.unserved) > 0 {
 		r.bounce(w, op)
 	}

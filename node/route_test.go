@@ -157,6 +157,12 @@ func TestRoutedMessages(t *testing.T) {
 			"HMSG p 1 back 12 14\r\nNATS/1.0\r\n\r\nhi\r\nHMSG p 4 back 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", "MSG p 9 back 2\r\nhi\r\n"},
 		{"LMSG leaf $G p 0 2\r\nhi\r\n", "MSG p 1 2\r\nhi\r\n", "MSG p 9 2\r\nhi\r\n"},
 		{"RMSG OTHER p 2\r\nhi\r\n", "", ""},
+		{"RMSG $G p $JS.ACK.S.C.1.1.1.17.4@ev.0 2\r\nhi\r\n",
+			"MSG ev.0 1 $JS.ACK.S.C.1.1.1.17.4 2\r\nhi\r\n", "MSG ev.0 9 $JS.ACK.S.C.1.1.1.17.4 2\r\nhi\r\n"},
+		{"HMSG $G p + $JS.ACK.S.C.1.1.1.17.4@ev.0 q2 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
+			"HMSG ev.0 1 $JS.ACK.S.C.1.1.1.17.4 12 14\r\nNATS/1.0\r\n\r\nhi\r\nHMSG ev.0 4 $JS.ACK.S.C.1.1.1.17.4 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
+			"MSG ev.0 9 $JS.ACK.S.C.1.1.1.17.4 2\r\nhi\r\n"},
+		{"RMSG $G p $JS.ACK.S@ev.0 2\r\nhi\r\n", "MSG p 1 $JS.ACK.S@ev.0 2\r\nhi\r\n", "MSG p 9 $JS.ACK.S@ev.0 2\r\nhi\r\n"},
 		{"RMSG $G nobody 2\r\nhi\r\n", "", ""},
 	} {
 		p.send(tt.send)

@@ -95,6 +95,33 @@ func testPendingBudget(t *testing.T, sid int) {
 	eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
 }
 
+// TestMessageLargerThanPendingBudget publishes one message to many who do not read. It may be held
+// while it is given to them, but not once for each.
+func TestMessageLargerThanPendingBudget(t *testing.T) {
+	const consumers, budget, size = 10, 1 << 20, 16 << 20
+	for _, differ := range []int{0, 1} {
+		t.Run(fmt.Sprint("sids differ by ", differ), func(t *testing.T) {
+			n := startNode(t, Options{PendingBudget: budget, MaxPayload: size}, wide(consumers+differ))
+			for i := range consumers {
+				dial(t, n, quiet+fmt.Sprintf("SUB s %d\r\n", 10+i*differ)).sync()
+			}
+			p := dial(t, n, quiet)
+			p.send(fmt.Sprintf("PUB s %d\r\n%s\r\n", size, strings.Repeat("x", size)))
+			var most int64
+			eventually(t, "all are cut", func() bool {
+				s := n.Stats()
+				most = max(most, s.PendingBytes)
+				return s.SlowConsumers == consumers
+			})
+			p.sync()
+			if most > budget+2*size {
+				t.Errorf("%d bytes were waiting", most)
+			}
+			eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
+		})
+	}
+}
+
 // TestFullSocketsGetTheirOwnIDs has receivers of one stream, but with IDs of their own, begin to read
 // when their sockets have long been full.
 func TestFullSocketsGetTheirOwnIDs(t *testing.T) {

@@ -99,7 +99,7 @@ func TestRoutez(t *testing.T) {
 	w := get(New(fakeNode{routez: Routez{ServerID: "ID", ServerName: "n1", Routes: []Route{{
 		ID: 7, RemoteID: "PEER", RemoteName: "n2", Solicited: true, IP: "10.0.0.2", Port: 6222,
 		Start: start, LastActivity: last, RoundTrip: 123456, Pending: 1, InMsgs: 2, OutMsgs: 3, InBytes: 4,
-		OutBytes: 5, Subscriptions: 6, Compression: "off", Shoal: true, Synchronized: true,
+		OutBytes: 5, Subscriptions: 6, Account: "A", Compression: "off", Shoal: true, Synchronized: true,
 	}}}}), "GET", "/routez")
 	at := func(when time.Time) string {
 		text, _ := json.Marshal(when)
@@ -108,7 +108,7 @@ func TestRoutez(t *testing.T) {
 	want := `"num_routes":1,"routes":[{"rid":7,"remote_id":"PEER","remote_name":"n2","did_solicit":true,` +
 		`"is_configured":false,"ip":"10.0.0.2","port":6222,"start":` + at(start) + `,"last_activity":` + at(last) +
 		`,"rtt":"123.456µs","uptime":"1m5s","idle":"1s","pending_size":1,"in_msgs":2,"out_msgs":3,"in_bytes":4,` +
-		`"out_bytes":5,"subscriptions":6,"compression":"off","shoal":true,"synchronized":true}]}`
+		`"out_bytes":5,"subscriptions":6,"account":"A","compression":"off","shoal":true,"synchronized":true}]}`
 	if got := compact(t, w.Body.Bytes()); !strings.HasPrefix(got, `{"server_id":"ID","server_name":"n1","now":"`) ||
 		!strings.HasSuffix(got, want) {
 		t.Errorf("got\n%s\nwant the end\n%s", got, want)

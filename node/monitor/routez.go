@@ -36,6 +36,7 @@ type Route struct {
 	InBytes       uint64        `json:"in_bytes"`
 	OutBytes      uint64        `json:"out_bytes"`
 	Subscriptions int           `json:"subscriptions"`
+	Account       string        `json:"account,omitempty"` // the only one that it is for
 	Compression   string        `json:"compression"`
 	// The rest is not in the answers of nats-server.
 	Shoal        bool `json:"shoal"`        // whether the other server is a shoal node

@@ -70,6 +70,7 @@ type ClusterVarz struct {
 	Port        int      `json:"cluster_port,omitempty"`
 	AuthTimeout float64  `json:"auth_timeout,omitempty"` // seconds
 	URLs        []string `json:"urls,omitempty"`         // host:port of configured routes
+	PoolSize    int      `json:"pool_size,omitempty"`
 }
 
 // uptimeSince is the uptime of a node that may not have started yet.
