@@ -119,4 +119,6 @@ func (g *routeGenerator) pattern() string {
 	return g.pick("a", "a", "a", "a.b", "a.b", "a.*", "a.>", "b", "*", ">", "*.b", "r.1")
 }
 
-func (g *routeGenerator) literal() string { return g.pick("a", "a", "a", "a.b", "a.b", "a.c", "b", "c") }
+func (g *routeGenerator) literal() string {
+	return g.pick("a", "a", "a", "a.b", "a.b", "a.c", "b", "c")
+}
