@@ -68,7 +68,9 @@ type batch struct {
 	changed  bool            // the interest that peers have to know has changed
 	spare    []*stream
 	isWide   bool // sendTo leaves the writing to wide
-	wide     wideFlush
+
+	wide      wideFlush
+	gathering gathering
 }
 
 func (b *batch) init(c *conn) {
@@ -162,6 +164,7 @@ func (b *batch) addAlone(g *group, prefix, tail []byte, size int) {
 			b.sendTo(r, b.fill(set, i))
 		}
 	}
+	b.gathering.write()
 	b.empty()
 }
 
@@ -246,14 +249,18 @@ func (b *batch) send() {
 			b.sendTo(r, r.own)
 		}
 	}
+	b.gathering.write()
 }
 
 func (b *batch) sendTo(r *receiver, s *stream) {
 	var waiting int
-	if b.isWide {
-		waiting = b.wide.add(r.conn, s)
-	} else {
-		waiting = r.conn.send(s)
+	switch c := r.conn; {
+	case b.isWide:
+		waiting = b.wide.add(c, s)
+	case b.gathering.wants(c, b.self.conn.id, s):
+		waiting = b.gathering.add(c, s)
+	default:
+		waiting = c.send(s)
 	}
 	if waiting > b.waiting {
 		b.waiting, b.crowded = waiting, r.conn

@@ -288,7 +288,7 @@ func (c *cache) flushed() {
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]
-	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache ) {
+	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache) {
 		c.forget()
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"shoal/wire"
 )
 
-// lingerTime and lingerBytes bound how long a connection that was sent an error is still read.
-// Closing it with unread bytes would reset it, and the other side might never see why.
+// lingerTime and lingerBytes bound how long a connection is still read that was sent an error, or
+// that ends because the node does. Closing it with unread bytes would reset it, and the other side
+// might never see why.
 const (
 	lingerTime  = 200 * time.Millisecond
 	lingerBytes = 1 << 20
@@ -55,6 +56,9 @@ type conn struct {
 	headers atomic.Bool
 	// noEcho keeps the connection's own messages from it. It belongs to the reader.
 	noEcho bool
+	// hearing says that what comes is still carried out although the connection ends. It belongs to
+	// the reader.
+	hearing bool
 	// avoid says that queue groups should prefer other members: this connection is about to end.
 	avoid atomic.Bool
 
@@ -119,12 +123,7 @@ func (c *conn) serve() {
 	}
 	c.ending.CompareAndSwap(nil, endingOf(err))
 	e := c.ending.Load()
-	if w := c.current; w != nil {
-		c.finish(w)
-		w.cache.forget()
-		c.current = nil
-		c.node.works.Put(w)
-	}
+	c.release()
 	// From here on nobody chooses this connection any more, and what was on its way still arrives.
 	c.unsubscribeAll()
 	c.visitors.wait()
@@ -132,8 +131,11 @@ func (c *conn) serve() {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
 	c.flush(min(flushTime, c.node.opts.WriteDeadline))
-	if e.text != "" {
+	switch {
+	case e.text != "":
 		c.linger()
+	case e.reason == reasonServerShutdown && !c.isRoute:
+		c.hearOut()
 	}
 	c.sock.nc.Close()
 	c.out.discard(&c.node.budget)
@@ -153,40 +155,57 @@ func (c *conn) readAll() error {
 			}
 			return err
 		}
-		w := c.resume()
-		if err := c.handler.admit(c.in.unread()); err != nil {
+		if err := c.carryOut(c.resume()); err != nil {
 			return err
 		}
-		for b := c.in.unread(); len(b) > 0; b = c.in.unread() {
-			n, err := w.parser.Next(b)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				break
-			}
-			if err := c.handler.handle(w, &w.parser.Op); err != nil {
-				return err
-			}
-			c.in.advance(n)
-			w.consumed += n
-			if f := w.interrupt; f != nil {
-				w.interrupt = nil
-				if err := f(); err != nil {
-					return err
-				}
-			}
-			if w.batch.full {
-				c.finish(w)
-				if e := c.ending.Load(); e != nil {
-					return e // a long batch must not hold up a shutdown
-				}
-			}
-		}
-		c.finish(w)
 		if c.handler.introduced() {
 			return errRested
 		}
+	}
+}
+
+// carryOut carries out what was read, as one batch.
+func (c *conn) carryOut(w *work) error {
+	if err := c.handler.admit(c.in.unread()); err != nil {
+		return err
+	}
+	for b := c.in.unread(); len(b) > 0; b = c.in.unread() {
+		n, err := w.parser.Next(b)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if err := c.handler.handle(w, &w.parser.Op); err != nil {
+			return err
+		}
+		c.in.advance(n)
+		w.consumed += n
+		if f := w.interrupt; f != nil {
+			w.interrupt = nil
+			if err := f(); err != nil {
+				return err
+			}
+		}
+		if w.batch.full {
+			c.finish(w)
+			if e := c.ending.Load(); e != nil && !c.hearing {
+				return e // a long batch must not hold up a shutdown
+			}
+		}
+	}
+	c.finish(w)
+	return nil
+}
+
+// release ends the work of the reader.
+func (c *conn) release() {
+	if w := c.current; w != nil {
+		c.finish(w)
+		w.cache.forget()
+		c.current = nil
+		c.node.works.Put(w)
 	}
 }
 
@@ -248,6 +267,8 @@ func (c *conn) pause() {
 // finish ends a batch: everything is sent and counted, and if a receiver cannot follow, the reader
 // waits a little before it takes more from its own client.
 func (c *conn) finish(w *work) {
+	now := time.Now().UnixNano()
+	w.batch.gathering.now = now
 	w.batch.flush()
 	w.cache.flushed()
 	if w.msgs > 0 {
@@ -256,7 +277,7 @@ func (c *conn) finish(w *work) {
 		w.msgs, w.bytes = 0, 0
 	}
 	if w.active {
-		c.lastIn.Store(time.Now().UnixNano())
+		c.lastIn.Store(now)
 		w.active = false
 	}
 	// A route is never held up: that would slow down everybody for the sake of one.
@@ -292,6 +313,26 @@ func (c *conn) cutSlow(reason closeReason, err error) {
 	if c.cut(&ending{reason: reason, err: err}) {
 		c.node.slowConsumers.Add(1)
 	}
+}
+
+// hearOut takes what a client has sent before it could know that its connection ends: a node that
+// stops should not lose messages that were published to it.
+func (c *conn) hearOut() {
+	half, ok := c.sock.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.sock.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	c.hearing = true
+	var err error
+	if len(c.in.unread()) > 0 {
+		err = c.carryOut(c.resume())
+	}
+	for err == nil || err == errRested {
+		err = c.readAll() // until the client closes as well, or the time is up
+	}
+	c.release()
+	c.unsubscribeAll()
 }
 
 // linger lets the other side read the error before the connection is torn down.

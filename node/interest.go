@@ -18,7 +18,6 @@ type interest struct {
 	mu     sync.Mutex // guards the fields below and those of every topic; never held while sending
 	topics map[topicKey]*topic
 	dirty  []*topic
-	lame   bool // queue groups are withdrawn
 
 	// sending is held while lines are rendered and sent, so that all peers get them in the order of
 	// the changes. It is taken before mu, and guards the rest.
@@ -33,8 +32,9 @@ type topicKey struct{ subject, queue string }
 // topic is the interest in a subject, or that of a queue group in it.
 type topic struct {
 	topicKey
-	members   int // subscriptions of clients
-	announced int // the weight that the peers know, 0 if they know of no interest
+	members   int  // subscriptions of clients
+	announced int  // the weight that the peers know, 0 if they know of no interest
+	withdrawn bool // the peers are to know of none, because members elsewhere should be chosen
 	dirty     bool
 }
 
@@ -43,7 +43,7 @@ func (i *interest) weight(t *topic) int {
 	switch {
 	case t.queue == "":
 		return min(t.members, 1)
-	case i.lame:
+	case t.withdrawn:
 		return 0
 	}
 	return t.members
@@ -150,11 +150,25 @@ func (i *interest) leave(r *route) {
 	}
 }
 
-// withdrawQueues has the peers choose nobody on this node any more as a member of a queue group.
-func (i *interest) withdrawQueues(pool *bufferPool) {
+// withdrawQueues has the peers choose nobody on this node any more as a member of a queue group that
+// has members elsewhere, which the function reports. It may be called again when they have changed.
+func (i *interest) withdrawQueues(pool *bufferPool, elsewhere func(topicKey) bool) {
 	i.mu.Lock()
-	i.lame = true
 	for _, t := range i.topics {
+		if t.queue != "" {
+			t.withdrawn = elsewhere(t.topicKey)
+			i.touch(t)
+		}
+	}
+	i.mu.Unlock()
+	i.announce(pool)
+}
+
+// reconsider does the same for one queue group.
+func (i *interest) reconsider(pool *bufferPool, key topicKey, elsewhere func(topicKey) bool) {
+	i.mu.Lock()
+	if t := i.topics[key]; t != nil {
+		t.withdrawn = elsewhere(key)
 		i.touch(t)
 	}
 	i.mu.Unlock()

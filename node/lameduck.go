@@ -26,6 +26,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	}
 	n.log.Info("Entering lame duck mode, stop accepting new clients")
 	n.listener.Close()
+	n.clients.refuse(&ending{reason: reasonServerShutdown})
 	if n.routeListener != nil {
 		n.withdraw(false)
 	}
@@ -60,13 +61,13 @@ func (n *Node) closePaced(ctx context.Context) {
 	}
 }
 
-// pause waits, but not if ctx ends or the node has stopped or lost its last client.
+// pause waits, unless ctx ends or the last client has gone.
 func (n *Node) pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-n.done:
+	case <-n.clients.empty:
 	}
 }

@@ -223,7 +223,7 @@ func (n *Node) windUp() {
 // withdraw tells the peers that no client should come here any more, nor any request for a queue
 // group; and if leaving, not to look for this node again.
 func (n *Node) withdraw(leaving bool) {
-	n.interest.withdrawQueues(&n.buffers)
+	n.interest.withdrawQueues(&n.buffers, n.hasMembersElsewhere)
 	info := n.routeInfo(nil)
 	info.LameDuck = true
 	info.Shoal.Leaving = leaving

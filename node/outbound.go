@@ -30,6 +30,9 @@ type outbound struct {
 	cut     bool          // what waits is not even written
 	drained chan struct{} // closed when nothing waits any more; nil unless flush waits for it
 
+	from uint64 // the connection that sent something last
+	at   int64  // when that was
+
 	msgs, bytes uint64 // messages sent and their payload bytes, for statistics
 }
 
@@ -121,16 +124,16 @@ func (c *conn) send(s *stream) (waiting int) {
 	return waiting
 }
 
-// offer is send for a caller that writes later: it queues the bytes, and reports whether the caller
-// has to write the queue, by combine.
-func (c *conn) offer(s *stream) (waiting int, mine bool) {
+// offer is send for a caller that writes later: it queues the bytes, which go to many or not, and
+// reports whether the caller has to write the queue, by combine.
+func (c *conn) offer(s *stream, many bool) (waiting int, mine bool) {
 	o := &c.out
 	if !c.accept(s) {
 		return 0, false
 	}
 	mine = !o.writing
 	o.writing = true
-	return c.enqueue(s, true), mine
+	return c.enqueue(s, many), mine
 }
 
 // accept counts s as sent and takes the lock, unless there is nothing to send or it is refused.

@@ -53,7 +53,21 @@ func (r *route) removeInterest(op *wire.Op) {
 	}
 	if s := r.subs.get([]byte(remoteSID(op))); s != nil {
 		r.endSubscription(s)
+		if n := r.node; s.queue != "" && n.state.isLame() {
+			n.interest.reconsider(&n.buffers, topicKey{s.subject, s.queue}, n.hasMembersElsewhere)
+		}
 	}
+}
+
+// hasMembersElsewhere reports whether a queue group has members at a peer that does not leave.
+func (n *Node) hasMembersElsewhere(key topicKey) bool {
+	sid := []byte(remoteSID(&wire.Op{Subject: []byte(key.subject), Queue: []byte(key.queue)}))
+	for _, r := range n.routes.registered() {
+		if !r.leaving.Load() && r.subs.has(sid) {
+			return true
+		}
+	}
+	return false
 }
 
 // deliver carries out RMSG, HMSG and LMSG: the message goes to all subscriptions of clients that are

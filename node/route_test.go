@@ -451,26 +451,68 @@ func TestNotReady(t *testing.T) {
 // TestLameDuck checks who is told what when a node goes.
 func TestLameDuck(t *testing.T) {
 	n := startPeer(t, "n", ClusterOptions{Name: "C"}, nil, func(n *Node) {
-		n.opts.LameDuckGrace, n.opts.LameDuckDuration = 50*time.Millisecond, 100*time.Millisecond
+		n.opts.LameDuckGrace, n.opts.LameDuckDuration = 2*time.Second, 2*time.Second
 	})
-	c := dial(t, n, `CONNECT {"verbose":false,"protocol":1}`+"\r\nSUB p q 1\r\nSUB p 2\r\nPING\r\n")
+	c := dial(t, n, `CONNECT {"verbose":false,"protocol":1}`+"\r\nSUB p q 1\r\nSUB p lone 3\r\nSUB p 2\r\nPING\r\n")
 	c.want("PONG\r\n")
 	c.wantInfo(func([]string, bool) bool { return true })
-	p := joinRoute(t, n, "X", "RS+ $G p q 1", "RS+ $G p")
+	p := joinRoute(t, n, "X", "RS+ $G p q 1", "RS+ $G p lone 1", "RS+ $G p")
+	p.send("RS+ $G p q 1\r\n")
+	p.sync()
 	c.wantInfo(func(urls []string, _ bool) bool { return len(urls) == 2 })
 	ended := make(chan error)
 	go func() { ended <- n.LameDuck(context.Background()) }()
-	p.want("RS- $G p q\r\n")
+	p.want("RS- $G p q\r\n") // there is another member, but not of the other group
 	p.wantInfo(func(_ []string, lame bool) bool { return lame })
 	c.wantInfo(func(urls []string, lame bool) bool {
 		return lame && len(urls) == 1 && urls[0] == "10.0.0.1:4222"
 	})
 	p.send("RMSG $G p 2\r\nhi\r\n") // the route still works
-	c.wantEnd(message("p", "2", "hi"))
+	c.want(message("p", "2", "hi"))
+	p.send("RS- $G p q\r\n") // now there is none elsewhere
+	p.want("RS+ $G p q 1\r\n")
+	c.wantEnd("")
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 	if err := n.LameDuck(context.Background()); err == nil {
 		t.Error("a second lame duck was accepted")
+	}
+}
+
+// TestLameDuckWithoutClients checks that nobody waits for clients that have gone.
+func TestLameDuckWithoutClients(t *testing.T) {
+	n := startPeer(t, "n", ClusterOptions{}, nil, func(n *Node) {
+		n.opts.LameDuckGrace, n.opts.LameDuckDuration = time.Hour, 2*time.Hour
+	})
+	c := dial(t, n, quiet)
+	c.sync()
+	ended := make(chan error)
+	go func() { ended <- n.LameDuck(context.Background()) }()
+	eventually(t, "the node is a lame duck", n.state.isLame)
+	c.nc.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNothingPublishedIsLost has a node stop before it has read what a client has published: all of it
+// arrives elsewhere.
+func TestNothingPublishedIsLost(t *testing.T) {
+	const count = 2_000 // no more than a slow machine carries out while a connection lingers
+	for range 5 {
+		nodes := startMesh(t, 2)
+		s := dial(t, nodes[0], quiet+"SUB p 1\r\n")
+		s.sync()
+		waitForInterest(t, nodes[1], 1)
+		p := dial(t, nodes[1], quiet)
+		p.send(strings.Repeat("PUB p 2\r\nhi\r\n", count))
+		if err := nodes[1].Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for range count {
+			s.want(message("p", "1", "hi"))
+		}
+		s.sync()
 	}
 }

@@ -85,6 +85,9 @@ func (t *routes) remove(r *route) {
 		n.targets.disconnected(r.peer().ID, time.Now(), r.attempt != nil, r.leaving.Load())
 		n.urls.changed()
 	}
+	if n.state.isLame() {
+		n.interest.withdrawQueues(&n.buffers, n.hasMembersElsewhere)
+	}
 	if r.attempt != nil && !r.registered.Load() {
 		if r.attempt.pooled {
 			t.poolDialed(r.attempt.id, r.attempt.poolIndex, false)

@@ -25,7 +25,7 @@ func (f *wideFlush) start() {
 
 // add queues s for a connection, and returns the number of bytes that wait.
 func (f *wideFlush) add(c *conn, s *stream) (waiting int) {
-	waiting, mine := c.offer(s)
+	waiting, mine := c.offer(s, true)
 	if mine {
 		f.conns = append(f.conns, c)
 	}

@@ -123,6 +123,7 @@ var scenarios = []scenario{
 	pubsub("wildcard mix, 100k subscriptions, 128 B", 128, bar{}, anyRow, "--background", "100000", "--subjects", "5000", "--random"),
 	inQuick(atRate("paced 10k/s, single messages, 16 B", 16, bar{0.40, 0.60}, "--rate", "10000")),
 	atRate("20 publishers to 1, paced 20k/s, 128 B", 128, bar{0.65, 1.0}, "--pubs", "20", "--rate", "20000"),
+	atRate("cold subjects, each once, paced 10k/s, 16 B", 16, anyRow, "--subjects", "100000", "--literal", "--rate", "10000"),
 	atRate("latency 1:1 at 5k/s, 128 B", 128, anyRow, "--rate", "5000"),
 	inQuick(requests("request/reply, 1 in flight, 16 B", 16, true)),
 	requests("request/reply, 8 in flight, 16 B", 16, false, "--conns", "8", "--responders", "2"),
