@@ -133,7 +133,7 @@ type dialledPeer struct {
 
 func listenAsPeer(t *testing.T, name, cluster string) *peerListener {
 	p := &peerListener{name: name, cluster: cluster, accepted: make(chan *dialledPeer, 100)}
-	p.listen(t, "127.0.0.1:"+quietPort(t))
+	p.listen(t, "127.0.0.1:0")
 	return p
 }
 
