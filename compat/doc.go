@@ -4,8 +4,13 @@
 //   - TestScripts plays the conversations in testdata/scripts, whole and cut at all and at random
 //     places; package script tells how they are written. "go test -run TestScripts -update" writes
 //     down what nats-server answers, to be reviewed as a change.
-//   - TestRandomConversations does the same with made up conversations; -conversations says how
-//     many, and -seed repeats one.
+//   - TestRouteScripts does so with testdata/routes, in which the test plays other servers of the
+//     cluster as well.
+//   - TestRandomConversations and TestRandomRoutes do the same with made up conversations;
+//     -conversations says how many, and -seed repeats one.
+//   - TestMesh… runs meshes of both kinds of servers; -kinds picks the mesh, as in -kinds=nns for two
+//     nats-servers and a shoal. TestUpgradePage and TestSeedServersPage follow a page of the
+//     documentation of nats-server, command by command.
 //   - TestClients, TestMany… and TestServer… run programs written with nats.go, TestNode… with the
 //     client libraries for Node.js.
 //   - TestReconnectStorm and TestSlowConsumers put shoal under load.

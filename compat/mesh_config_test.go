@@ -6,30 +6,46 @@ import (
 	"shoal/compat/internal/mesh"
 )
 
-// TestMeshConfigs has nats-servers in meshes whose routes are configured in other ways than by
-// default: without pools, with larger ones, with compression, with a connection for one account.
+// TestMeshConfigs has meshes whose routes are configured in other ways than by default: with pools
+// of connections or without, with compression, with a connection for one account.
 func TestMeshConfigs(t *testing.T) {
-	for name, config := range map[string]string{
-		"no pool":           "cluster { pool_size: -1 }",
-		"a pool of one":     "cluster { pool_size: 1 }",
-		"a pool of seven":   "cluster { pool_size: 7 }",
-		"compressed":        "cluster { compression: s2_fast }",
-		"compressed well":   "cluster { compression: s2_best }",
-		"compressed by RTT": "cluster { compression: s2_auto }",
-		"not compressed":    "cluster { compression: off }",
-		"pinned":            "cluster { accounts: [ \"$G\" ] }",
-		"frequent pings":    "ping_interval: \"1s\"\nping_max: 2",
-		"no system account": "no_system_account: true",
+	for name, test := range map[string]struct {
+		kinds  []string
+		config string   // of nats-server
+		flags  []string // of shoal
+	}{
+		"no pool":           {[]string{"nns"}, "cluster { pool_size: -1 }", nil},
+		"a pool of one":     {[]string{"nns"}, "cluster { pool_size: 1 }", nil},
+		"a pool of seven":   {[]string{"ssn"}, "cluster { pool_size: 7 }", nil},
+		"pools":             {[]string{"nns", "ssn", "sss"}, "", []string{"--pool_size", "3"}},
+		"a larger pool":     {[]string{"nns", "ssn"}, "", []string{"--pool_size", "5"}},
+		"a smaller pool":    {[]string{"nns", "ssn"}, "cluster { pool_size: 5 }", []string{"--pool_size", "2"}},
+		"a pool here only":  {[]string{"nns", "ssn"}, "cluster { pool_size: -1 }", []string{"--pool_size", "2"}},
+		"compressed there":  {[]string{"nns"}, "cluster { compression: s2_fast }", nil},
+		"compressed by RTT": {[]string{"ssn"}, "cluster { compression: s2_auto }", nil},
+		"compressed here":   {[]string{"nns", "sss"}, "", []string{"--compression", "s2_fast"}},
+		"compressed well":   {[]string{"ssn"}, "cluster { compression: s2_best }", []string{"--compression", "s2_better"}},
+		"compressed":        {[]string{"nns"}, "cluster { compression: s2_auto }", []string{"--compression", "s2_auto"}},
+		"accepted":          {[]string{"ssn", "sss"}, "cluster { compression: s2_fast }", []string{"--compression", "accept"}},
+		"everything":        {[]string{"nns", "ssn"}, "cluster { compression: s2_fast, pool_size: 4 }", []string{"--compression", "s2_fast", "--pool_size", "3"}},
+		"not compressed":    {[]string{"ssn"}, "cluster { compression: off }", nil},
+		"pinned":            {[]string{"nns", "ssn"}, "cluster { accounts: [ \"$G\" ] }", nil},
+		"pinned with pools": {[]string{"nns"}, "cluster { accounts: [ \"$G\" ] }", []string{"--pool_size", "3"}},
+		"frequent pings":    {[]string{"nns"}, "ping_interval: \"1s\"\nping_max: 2", []string{"--ping_interval", "1s"}},
+		"no system account": {[]string{"ssn"}, "no_system_account: true", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			forKinds(t, []string{"nns", "ssn"}, func(t *testing.T, kinds string) {
-				m := startMesh(t, mesh.Options{Kinds: kinds, Topology: mesh.Chain, Config: config + "\n"})
+			forKinds(t, test.kinds, func(t *testing.T, kinds string) {
+				m := startMesh(t, mesh.Options{
+					Kinds: kinds, Topology: mesh.Chain, Config: test.config + "\n", ShoalFlags: test.flags,
+				})
 				meshProgram(t, m)
 				if name == "frequent pings" {
-					// A node that does not answer would be cut off now.
-					awaitQuiet(t, m)
-					awaitQuiet(t, m)
+					// A node that does not answer is cut off after about three seconds.
+					for range 3 {
+						awaitQuiet(t, m)
+					}
 					meshProgram(t, m)
 				}
 				for i, n := range m.Nodes {

@@ -17,7 +17,8 @@ import (
 )
 
 // TestMeshGarbage sends nearly right lines to the cluster port of a node that is at work, half of
-// them after a handshake that is right. All that may come of it are closed connections.
+// them after a handshake that is right. All that may come of it are closed connections. That is
+// required of shoal only: nats-server 2.15.2 panics at an RS- without arguments.
 func TestMeshGarbage(t *testing.T) {
 	forKinds(t, []string{"ss", "sn"}, func(t *testing.T, kinds string) {
 		lines := 100_000
@@ -31,6 +32,9 @@ func TestMeshGarbage(t *testing.T) {
 		t.Logf("-seed=%d", base)
 		m := startMesh(t, mesh.Options{Kinds: kinds})
 		target := m.Nodes[0]
+		if !isShoal(target) {
+			t.Skip("nats-server panics at some lines, and goes on listing routes that were closed")
+		}
 		watchers := []*mesh.Watcher{watch(t, target), watch(t, m.Nodes[1])}
 		awaitAddresses(t, watchers, m.Nodes)
 		before, err := target.Peers()
@@ -73,10 +77,6 @@ func TestMeshGarbage(t *testing.T) {
 		}
 
 		work.stop(t, m)
-		if !isShoal(target) {
-			// nats-server goes on listing routes that were closed, with the ID "garbage".
-			return
-		}
 		must(t, mesh.Poll(meshPatience, func() error {
 			after, err := target.Peers()
 			if err != nil {

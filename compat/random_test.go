@@ -13,17 +13,17 @@ var conversations = flag.Int("conversations", 100, "how many random conversation
 
 // TestRandomConversations compares conversations that nobody wrote down. One that fails can be
 // repeated with -seed, and its text can become a script.
-func TestRandomConversations(t *testing.T) { converse(t, script.Generate) }
+func TestRandomConversations(t *testing.T) { converse(t, *conversations, script.Generate) }
 
 // TestRandomRoutes does so with conversations in which other servers take part.
-func TestRandomRoutes(t *testing.T) { converse(t, script.GenerateRoutes) }
+func TestRandomRoutes(t *testing.T) { converse(t, *conversations/4, script.GenerateRoutes) }
 
-func converse(t *testing.T, generate func(seed uint64) (*script.Script, error)) {
+func converse(t *testing.T, count int, generate func(seed uint64) (*script.Script, error)) {
 	first := *seed
 	if first == 0 {
 		first = rand.Uint64N(1e9)
 	}
-	for i := range uint64(*conversations) {
+	for i := range uint64(count) {
 		conversation, err := generate(first + i)
 		if err != nil {
 			t.Fatal(err)

@@ -75,6 +75,9 @@ func (s *Script) Torn() bool { return s.options["torn"] }
 // Timed tells whether the script is about timers, and so takes its time.
 func (s *Script) Timed() bool { return s.options["timed"] }
 
+// Routed tells whether other servers take part.
+func (s *Script) Routed() bool { return len(s.routes) > 0 }
+
 type verb int
 
 const (

@@ -68,7 +68,7 @@ func (g *routeGenerator) remoteInterest(conn string) string {
 	if queue != "" && strings.HasSuffix(verb, "+") {
 		weight = g.pick("1", "2", "7")
 	}
-	return g.line(verb, origin, g.pick("$G", "$G", "$G", "$G", "$SYS"), g.pattern(), queue, weight)
+	return plain(verb, origin, g.pick("$G", "$G", "$G", "$G", "$SYS"), g.pattern(), queue, weight)
 }
 
 func (g *routeGenerator) publish(conn string) string {
@@ -106,11 +106,19 @@ func (g *routeGenerator) routed() string {
 	if verb != "RMSG" {
 		sizes = fmt.Sprintf("%d %s", len(header), sizes)
 	}
-	return g.line(verb, origin, "$G", g.literal(), before, queues, sizes) + header + payload + "\r\n"
+	return plain(verb, origin, "$G", g.literal(), before, queues, sizes) + header + payload + "\r\n"
+}
+
+// plain joins a line of a server. Other than with lines of clients, nats-server takes two blanks or
+// a tab for a part of the name of an account or of interest.
+func plain(words ...string) string {
+	return strings.Join(strings.Fields(strings.Join(words, " ")), " ") + "\r\n"
 }
 
 func (g *routeGenerator) pattern() string {
 	return g.pick("a", "a", "a", "a.b", "a.b", "a.*", "a.>", "b", "*", ">", "*.b", "r.1")
 }
 
-func (g *routeGenerator) literal() string { return g.pick("a", "a", "a", "a.b", "a.b", "a.c", "b", "c") }
+func (g *routeGenerator) literal() string {
+	return g.pick("a", "a", "a", "a.b", "a.b", "a.c", "b", "c")
+}
