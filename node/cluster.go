@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"shoal/membership"
 )
 
 // Defaults of [ClusterOptions].
@@ -50,6 +52,19 @@ type ClusterOptions struct {
 	// PoolSize is the number of connections to a peer that has a pool as well, over which the two
 	// spread their accounts; 0 is one connection for everything. The larger of the two sizes counts.
 	PoolSize int
+	// Join names members of the cluster to gossip with: host, host:port or nats://host:port, where the
+	// port is 6222 unless given, or srv://name. They tell of all others. A server that does not gossip
+	// is taken as one of Routes.
+	Join []string
+	// NoGossip keeps the node from gossip: it finds peers by routes alone, as nats-server does.
+	NoGossip bool
+	// GossipProfile says how fast gossip is, and how quick to give up on a member.
+	GossipProfile membership.Profile
+	// GossipKeys encrypt gossip. The first is used, the others are understood.
+	GossipKeys [][]byte
+	// StateDir is a directory in which the node remembers its peers, so that it finds them after all
+	// have been restarted. Empty is nowhere.
+	StateDir string
 	// Compression is how routes are compressed, one of the constants Compression...; it defaults to
 	// [CompressionOff]. A route is compressed if neither side has that, and one asks for it.
 	Compression string
@@ -68,6 +83,10 @@ func (o *ClusterOptions) validate() error {
 	switch {
 	case o.Port != RandomPort && (o.Port < 0 || o.Port > 65535):
 		return fmt.Errorf("cluster: %d is not a port, use 1 to 65535, or -1 for a random one", o.Port)
+	case o.Port == 0 && len(o.Join) > 0:
+		return errors.New("join: it needs --cluster as well, for the port that peers connect to")
+	case o.NoGossip && len(o.Join) > 0:
+		return errors.New("join: there is nobody to join without gossip, leave --no_gossip out")
 	case o.Port == 0 && len(o.Routes) > 0:
 		return errors.New("routes: they need --cluster as well, for the port that peers connect to")
 	case o.Name == "_":

@@ -117,8 +117,12 @@ func (c *conn) init(n *Node, nc net.Conn, h handler) {
 // serve reads the connection until it ends.
 func (c *conn) serve() {
 	err := c.readAll()
-	if err == errRested {
+	switch err {
+	case errRested:
 		c.node.wg.Go(c.serve)
+		return
+	case errHandedOver:
+		c.handler.(*route).handOver()
 		return
 	}
 	c.ending.CompareAndSwap(nil, endingOf(err))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"shoal/membership"
 )
 
 // maxLameDuckStep is the longest time between the ends of two clients: few clients need not be
@@ -29,6 +31,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	n.clients.refuse(&ending{reason: reasonServerShutdown})
 	if n.routeListener != nil {
 		n.withdraw(false)
+		n.members.setState(membership.LameDuck)
 	}
 	clients := n.clients.all()
 	for _, c := range clients {

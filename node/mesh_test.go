@@ -22,6 +22,7 @@ func startMesh(t testing.TB, n int, tune ...func(*Node)) []*Node {
 func startPeer(t testing.TB, name string, cluster ClusterOptions, others []*Node, tune ...func(*Node)) *Node {
 	t.Helper()
 	cluster.Host, cluster.Port = "127.0.0.1", RandomPort
+	cluster.NoGossip = cluster.NoGossip || cluster.GossipProfile == 0 && len(cluster.Join) == 0
 	for _, other := range others {
 		cluster.Routes = append(cluster.Routes, routeURL(other))
 	}

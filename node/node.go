@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"shoal/membership"
 	"shoal/node/auth"
 	"shoal/subjects"
 )
@@ -51,6 +52,8 @@ type Node struct {
 	interest      interest
 	urls          urls
 	readiness     readiness
+	members       members
+	failure       atomic.Pointer[error] // why the node has stopped by itself
 
 	buffers    bufferPool
 	works      sync.Pool // of *work
@@ -110,6 +113,7 @@ func New(opts Options) (*Node, error) {
 	n.interest.enabled = opts.Cluster.Port != 0
 	n.urls.init(n)
 	n.readiness.init(n)
+	n.members.node = n
 	return n, nil
 }
 
@@ -140,16 +144,19 @@ func (n *Node) Start(ctx context.Context) error {
 		<-running.Done()
 		n.windUp()
 	})
-	if n.routeListener != nil {
-		n.startCluster(running)
-	}
 	var failed error
-	listener, err := n.port.listen()
-	switch {
-	case err == nil:
-		n.wg.Go(func() { n.accept(running, listener, "client", n.serve) })
-	case running.Err() == nil:
-		failed = fmt.Errorf("listen on %s: %w", n.port.addr, err)
+	if n.routeListener != nil {
+		failed = n.startCluster(running)
+	}
+	if failed == nil {
+		listener, err := n.port.listen()
+		if err == nil {
+			n.wg.Go(func() { n.accept(running, listener, "client", n.serve) })
+		} else if running.Err() == nil {
+			failed = fmt.Errorf("listen on %s: %w", n.port.addr, err)
+		}
+	}
+	if failed != nil {
 		stop()
 	}
 	go func() { // ends when everything else has; done is how others wait for it
@@ -186,7 +193,7 @@ func (n *Node) listen(ctx context.Context) error {
 
 // startCluster begins to serve and to dial peers, and waits for their interest, so that the first
 // message of the first client reaches everybody.
-func (n *Node) startCluster(running context.Context) {
+func (n *Node) startCluster(running context.Context) error {
 	opts := &n.opts.Cluster
 	n.routeHost, n.routePort = opts.Host, n.routeListener.Addr().(*net.TCPAddr).Port
 	if opts.Advertise != "" {
@@ -205,11 +212,26 @@ func (n *Node) startCluster(running context.Context) {
 	for _, u := range opts.Routes {
 		n.targets.configure(u)
 	}
+	if !opts.NoGossip {
+		switch err := n.members.start(running); {
+		case err == nil:
+			n.wg.Go(func() { n.members.run(running) })
+		case len(opts.Join) > 0:
+			return fmt.Errorf("gossip: %w", err)
+		default:
+			n.log.Warn("This node does not gossip", "error", err)
+		}
+	}
 	n.wg.Go(func() { n.urls.run(running) })
 	n.wg.Go(func() { n.acceptRoutes(running) })
 	n.wg.Go(func() { n.dialAll(running) })
 	n.readiness.wait(running, opts.ReadyTimeout)
+	n.members.setState(membership.Active)
+	return nil
 }
+
+// clusterPort returns the number of the port for routes and gossip.
+func (n *Node) clusterPort() int { return n.routeListener.Addr().(*net.TCPAddr).Port }
 
 // windUp ends everything in good order. Peers and clients are told before anything is closed, and
 // routes are closed when the last client has gone, so that what clients sent until then arrives.
@@ -221,9 +243,32 @@ func (n *Node) windUp() {
 		n.withdraw(true)
 		n.urls.retire()
 	}
+	var left sync.WaitGroup
+	left.Go(n.members.leave)
 	n.clients.close(why)
 	<-n.clients.empty
 	n.routes.close(why)
+	left.Wait()
+	n.members.close()
+}
+
+// fail stops the node for a reason that [Node.Err] tells.
+func (n *Node) fail(err error) {
+	if !n.failure.CompareAndSwap(nil, &err) {
+		return
+	}
+	n.log.Error("Stopping: " + err.Error())
+	if stop := n.state.end(); stop != nil {
+		stop()
+	}
+}
+
+// Err returns why the node has stopped by itself, or nil.
+func (n *Node) Err() error {
+	if err := n.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // withdraw tells the peers that no client should come here any more, nor any request for a queue

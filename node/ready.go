@@ -43,5 +43,5 @@ func (r *readiness) wait(ctx context.Context, timeout time.Duration) {
 // Synchronized reports whether every peer that the node knows of has been tried at least once, and
 // all those that it has a route to have sent their interest.
 func (n *Node) Synchronized() bool {
-	return n.targets.settled() && n.routes.synchronized()
+	return n.members.isSettled() && n.targets.settled() && n.routes.synchronized()
 }

@@ -40,6 +40,7 @@ type route struct {
 	registered atomic.Bool
 	synced     atomic.Bool // all interest of the other side is known
 	leaving    atomic.Bool // the other side has said that it goes
+	sendsAway  atomic.Bool // gossip says that the other side sends its clients elsewhere
 
 	ping         alarm
 	handshake    alarm
@@ -96,6 +97,9 @@ func (r *route) configure(p *wire.Parser) {
 
 // admit implements handler. Nothing that comes before CONNECT is worth parsing.
 func (r *route) admit(b []byte) error {
+	if !r.introducedBy && r.peer() == nil && beginsGossip(b) {
+		return errHandedOver
+	}
 	if !r.introducedBy && r.peer() == nil && b[0]|0x20 != 'c' {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}

@@ -109,6 +109,23 @@ func (t *routes) inSlot(id, slot string) *route {
 	return nil
 }
 
+// forget drops a connection that goes on as something else.
+func (t *routes) forget(r *route) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.all, r)
+}
+
+// to returns all registered connections to a peer.
+func (t *routes) to(id string) []*route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.links[id]; l != nil {
+		return slices.Collect(maps.Values(l.routes))
+	}
+	return nil
+}
+
 // knows reports whether there is a registered connection to a peer.
 func (t *routes) knows(id string) bool {
 	t.mu.Lock()

@@ -44,6 +44,7 @@ type target struct {
 	passedOver bool // the last one because the peer has preferred another connection
 	next       time.Time
 	lost       time.Time // since when there is no route
+	proposed   time.Time // since when gossip knows it to be alive, as of the last attempt
 }
 
 // attempt is a target to dial, as it was when that was decided.
@@ -103,6 +104,43 @@ func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
 	}
 	t.mu.Unlock()
 	t.wake()
+}
+
+// propose is learn for a server that gossip knows to be alive since then: if it has come back, the
+// waiting time of attempts before that does not count.
+func (t *targets) propose(now time.Time, id, addr string, auth bool, since time.Time) {
+	t.mu.Lock()
+	p := t.byAddr[addr]
+	known := p != nil && p.id == id
+	if known && (p.state != targetWaiting || p.proposed.Equal(since)) {
+		t.mu.Unlock()
+		return
+	}
+	if known {
+		p.proposed, p.attempts, p.next = since, 0, now
+	}
+	t.mu.Unlock()
+	if known {
+		t.wake()
+		return
+	}
+	t.learn(now, id, addr, gossipStop, auth)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.byAddr[addr]; p != nil {
+		p.proposed = since
+	}
+}
+
+// left forgets a server that has said that it leaves, unless it is configured.
+func (t *targets) left(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for addr, p := range t.byAddr {
+		if p.id == id && !p.configured && p.state != targetDialing {
+			delete(t.byAddr, addr)
+		}
+	}
 }
 
 // reached notes that there is a route.

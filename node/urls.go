@@ -107,7 +107,7 @@ func (u *urls) compute() (changed bool) {
 	}
 	own := len(list)
 	for _, r := range u.node.routes.list() {
-		if r.leaving.Load() {
+		if r.leaving.Load() || r.sendsAway.Load() {
 			continue
 		}
 		for _, url := range r.peer().ConnectURLs {

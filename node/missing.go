@@ -1,0 +1,149 @@
+package node
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"shoal/membership"
+)
+
+// Two members of a cluster that are both alive should have a route. Where there is none, their clients
+// do not hear each other, and nobody else can see it. So every node gossips the members that it misses
+// a route to, and everybody knows all such pairs. Usually there are none, so that costs nothing.
+const (
+	missingTag = "x"
+	// missingPrefix is as much of a server ID as tells the members of a cluster apart.
+	missingPrefix = 10
+	// maxMissing bounds the tag. Who misses more has a problem that the first ones show.
+	maxMissing = 8
+	// missingAfter is how long a route has to be missing before others are told; it is usually made
+	// sooner.
+	missingAfter = 2 * time.Second
+	// degradedAfter is how long a pair has to be without a route before people are told.
+	degradedAfter = 5 * time.Second
+)
+
+// Pair is two members that are alive but have no route to each other, as the first one sees it.
+type Pair struct {
+	From, To string // names
+	Since    time.Time
+}
+
+// missing knows the pairs of members without a route.
+type missing struct {
+	mu     sync.Mutex           // guards the rest
+	own    map[string]time.Time // members without a route from this node, and since when
+	pairs  map[[2]string]*pairState
+	gossip string // the tag as it was set last
+}
+
+type pairState struct {
+	Pair
+	seen   bool // in this round
+	logged bool
+}
+
+// update compares members with routes, tells the others what this node misses, and logs pairs that
+// have been without a route for long.
+func (t *missing) update(n *Node, c *membership.Cluster, now time.Time) {
+	all := c.Members()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.own == nil {
+		t.own, t.pairs = make(map[string]time.Time), make(map[[2]string]*pairState)
+	}
+	var tag []string
+	alive := make(map[string]bool)
+	for _, m := range all {
+		if m.Self || m.Liveness != membership.Alive || m.Route == "" || n.routes.knows(m.ID) {
+			continue
+		}
+		alive[m.ID] = true
+		since, ok := t.own[m.ID]
+		if !ok {
+			t.own[m.ID] = now
+		} else if now.Sub(since) > missingAfter && len(tag) < maxMissing {
+			tag = append(tag, m.ID[:min(missingPrefix, len(m.ID))])
+		}
+	}
+	for id := range t.own {
+		if !alive[id] {
+			delete(t.own, id)
+		}
+	}
+	slices.Sort(tag)
+	if text := strings.Join(tag, ","); text != t.gossip {
+		if err := c.SetTag(missingTag, text); err == nil {
+			t.gossip = text
+		}
+	}
+	t.collect(n, all, now)
+}
+
+// collect gathers what all members say. The caller holds the lock.
+func (t *missing) collect(n *Node, all []membership.Member, now time.Time) {
+	for _, p := range t.pairs {
+		p.seen = false
+	}
+	for _, from := range all {
+		if from.Liveness != membership.Alive || from.Tags[missingTag] == "" {
+			continue
+		}
+		for prefix := range strings.SplitSeq(from.Tags[missingTag], ",") {
+			i := slices.IndexFunc(all, func(m membership.Member) bool {
+				return len(prefix) > 0 && strings.HasPrefix(m.ID, prefix) && m.Liveness == membership.Alive
+			})
+			if i < 0 {
+				continue
+			}
+			t.note(n, &from, &all[i], now)
+		}
+	}
+	for key, p := range t.pairs {
+		if !p.seen {
+			if p.logged {
+				n.log.Info("Two members have a route again", "from", p.From, "to", p.To)
+			}
+			delete(t.pairs, key)
+		}
+	}
+}
+
+// note notes that one member misses a route to another. The caller holds the lock.
+func (t *missing) note(n *Node, from, to *membership.Member, now time.Time) {
+	key := [2]string{from.ID, to.ID}
+	p := t.pairs[key]
+	if p == nil {
+		p = &pairState{Pair: Pair{From: from.Name, To: to.Name, Since: now.Add(-missingAfter)}}
+		t.pairs[key] = p
+	}
+	p.seen = true
+	if to.Self {
+		// The other side knows of no route. If this one does, it is dead.
+		for _, r := range n.routes.to(from.ID) {
+			r.probe(suspectTime)
+		}
+	}
+	if !p.logged && now.Sub(p.Since) > degradedAfter {
+		p.logged = true
+		n.log.Warn("Two members are alive but have no route, their clients do not reach each other",
+			"from", p.From, "to", p.To)
+	}
+}
+
+// Degraded returns the pairs of members that have been without a route for more than five seconds.
+func (n *Node) Degraded() []Pair {
+	t := &n.members.missing
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []Pair
+	for _, p := range t.pairs {
+		if p.logged {
+			list = append(list, p.Pair)
+		}
+	}
+	slices.SortFunc(list, func(a, b Pair) int { return strings.Compare(a.From+" "+a.To, b.From+" "+b.To) })
+	return list
+}
