@@ -28,7 +28,6 @@ func TestMeshConfigs(t *testing.T) {
 		"everything":        {[]string{"nns", "ssn"}, "cluster { compression: s2_fast, pool_size: 4 }", []string{"--compression", "s2_fast", "--pool_size", "4"}},
 		"not compressed":    {[]string{"ssn"}, "cluster { compression: off }", nil},
 		"pinned":            {[]string{"nns", "ssn"}, "cluster { accounts: [ \"$G\" ] }", nil},
-		"pinned with pools": {[]string{"nns"}, "cluster { accounts: [ \"$G\" ] }", []string{"--pool_size", "3"}},
 		"frequent pings":    {[]string{"nns"}, "ping_interval: \"1s\"\nping_max: 2", []string{"--ping_interval", "1s"}},
 		"no system account": {[]string{"ssn"}, "no_system_account: true", nil},
 	} {
