@@ -74,14 +74,7 @@ func TestCrashAndLeave(t *testing.T) {
 	if err := nodes[0].Forget(context.Background(), nodes[2].o.ID); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "forgotten", func() string {
-		for _, n := range nodes[:2] {
-			if m, ok := n.Member(nodes[2].o.ID); ok {
-				return fmt.Sprintf("%s still has it as %s", n.o.Name, m.Liveness)
-			}
-		}
-		return ""
-	})
+	liveness(t, nodes[:2], nodes[2], Left)
 }
 
 func TestStateAndTags(t *testing.T) {
@@ -163,6 +156,9 @@ func TestSplitIsHealed(t *testing.T) {
 	a, b := nodes[:3], nodes[3:]
 	nw.put(1, b...)
 	eventually(t, "two islands", func() string { return sees(a, a) + sees(b, b) })
+	for _, m := range b {
+		liveness(t, a, m, Failed)
+	}
 	// The library would forget them after a while; then only seeds can heal.
 	for _, n := range a {
 		for _, m := range b {

@@ -132,6 +132,29 @@ func (v *view) refuted(now time.Time, id string, incarnation uint32) {
 	})
 }
 
+// denied notes that somebody passes on that a member lives in that incarnation. It ends a suspicion of an
+// earlier one; what else is to be believed is for the library to say.
+func (v *view) denied(now time.Time, id string, incarnation uint32) {
+	v.doubt(id, func(m *Member) bool {
+		if m.Liveness != Suspect || incarnation <= m.Incarnation {
+			return false
+		}
+		m.Incarnation, m.Liveness, m.Since = incarnation, Alive, now
+		return true
+	})
+}
+
+// missed notes that a member has not answered this node's probe.
+func (v *view) missed(now time.Time, id string) {
+	v.doubt(id, func(m *Member) bool {
+		if m.Self || m.Liveness != Alive {
+			return false
+		}
+		m.Liveness, m.Since = Suspect, now
+		return true
+	})
+}
+
 // doubt changes a member, and publishes it if change says so.
 func (v *view) doubt(id string, change func(*Member) bool) {
 	v.mu.Lock()
