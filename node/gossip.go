@@ -19,7 +19,7 @@ const (
 )
 
 // shoalProto is [wire.ShoalInfo.Proto] of this version.
-const shoalProto = 1
+const shoalProto = 2
 
 // routeInfo returns the INFO for a peer, or for one that has not said who it is yet.
 func (n *Node) routeInfo(r *route) *wire.ServerInfo {
@@ -47,7 +47,8 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
 	}
-	if !opts.NoAdvertise {
+	// What a nats-server is told of it could not be taken back.
+	if away := n.Draining() && r != nil && r.isShoal; !opts.NoAdvertise && !away {
 		info.ConnectURLs = n.ownURLs()
 	}
 	if opts.Compression != CompressionOff {

@@ -53,7 +53,7 @@ func (r *route) removeInterest(op *wire.Op) {
 	}
 	if s := r.subs.get([]byte(remoteSID(op))); s != nil {
 		r.endSubscription(s)
-		if n := r.node; s.queue != "" && n.state.isLame() {
+		if n := r.node; s.queue != "" && n.sendsAway() {
 			n.interest.reconsider(&n.buffers, topicKey{s.subject, s.queue}, n.hasMembersElsewhere)
 		}
 	}

@@ -117,6 +117,10 @@ func (r *route) handle(w *work, op *wire.Op) error {
 	w.active = true
 	switch op.Verb {
 	case wire.RMsg, wire.RHMsg, wire.LMsg:
+		if isAsk(op) {
+			r.asked(op)
+			return nil
+		}
 		r.deliver(w, op)
 		return nil
 	case wire.Connect:
