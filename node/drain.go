@@ -210,6 +210,7 @@ func (n *Node) UndrainMember(ctx context.Context, id string) error {
 // MemberStatus is what a server says of itself when it is asked.
 type MemberStatus struct {
 	Connections uint64 `json:"connections"`
+	Draining    bool   `json:"draining"`
 	// Settings are those in which the servers of a cluster should not differ, by section and name.
 	Settings map[string]map[string]string `json:"settings"`
 }
@@ -224,7 +225,7 @@ func (n *Node) StatusOf(ctx context.Context, id string) (s MemberStatus, err err
 func (n *Node) verbs() map[string]verb {
 	return map[string]verb{
 		"status": {answer: func(context.Context, string, json.RawMessage) (any, error) {
-			return MemberStatus{Connections: n.Stats().Connections, Settings: n.settings()}, nil
+			return MemberStatus{Connections: n.Stats().Connections, Draining: n.Draining(), Settings: n.settings()}, nil
 		}},
 		"claims": {answer: func(context.Context, string, json.RawMessage) (any, error) {
 			return claim{n.claims()}, nil
