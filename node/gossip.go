@@ -42,7 +42,7 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		LNOCU:          true,
 		LN:             true,
 		LameDuck:       n.state.isLame(),
-		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed},
+		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil},
 	}
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
@@ -110,6 +110,10 @@ func (n *Node) registered(r *route) {
 		}
 	}
 	host, port := r.address()
+	if c := n.members.cluster.Load(); c != nil && r.isShoal && r.peer().Shoal.Gossip {
+		// Nodes that know each other by routes alone gossip all the same.
+		c.Hint(net.JoinHostPort(host, strconv.Itoa(port)))
+	}
 	n.targets.learn(time.Now(), r.peer().ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipKeep, r.peer().AuthRequired)
 	n.urls.changed()
 }
