@@ -1,6 +1,10 @@
 package membership
 
 import (
+<<<<<<< HEAD
+=======
+	"strings"
+>>>>>>> member
 	"testing"
 	"time"
 
@@ -87,6 +91,25 @@ func TestOldRumoursAreNotBelieved(t *testing.T) {
 	}
 }
 
+<<<<<<< HEAD
+=======
+func TestRepairLeavesAloneWhatHasChanged(t *testing.T) {
+	v := newView()
+	now := time.Now()
+	v.apply(now, event{joined, Member{ID: "a"}}, event{joined, Member{ID: "b"}})
+	since := v.revisions()
+	v.apply(now, event{failed, Member{ID: "b"}}, event{joined, Member{ID: "c"}})
+	n := v.repair(now, since, []event{{failed, Member{ID: "a"}}, {left, Member{ID: "b"}}, {reaped, Member{ID: "c"}}, {joined, Member{ID: "d"}}})
+	var got []string
+	for _, m := range v.members() {
+		got = append(got, m.ID+" "+m.Liveness.String())
+	}
+	if n != 2 || strings.Join(got, ", ") != "a failed, b failed, c alive, d alive" {
+		t.Error(n, got)
+	}
+}
+
+>>>>>>> member
 func TestEveryEventOfTheLibraryIsKnown(t *testing.T) {
 	c := &Cluster{queries: make(chan *serf.Query, 1)}
 	for _, typ := range []serf.EventType{serf.EventMemberJoin, serf.EventMemberLeave, serf.EventMemberFailed, serf.EventMemberUpdate, serf.EventMemberReap} {
