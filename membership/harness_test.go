@@ -9,10 +9,7 @@ import (
 	mrand "math/rand/v2"
 	"net"
 	"net/netip"
-<<<<<<< HEAD
-=======
 	"os"
->>>>>>> member
 	"strings"
 	"sync"
 	"testing"
@@ -24,9 +21,6 @@ import (
 // patience is how long a test waits for what normally takes a fraction of a second.
 const patience = 30 * time.Second
 
-<<<<<<< HEAD
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-=======
 func TestMain(m *testing.M) {
 	code := m.Run()
 	// The library does not wait for a probe that is under way, which takes up to 4 s.
@@ -42,7 +36,6 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
->>>>>>> member
 
 // network is what the nodes of a test are connected by. It can be cut.
 type network struct {
@@ -282,12 +275,8 @@ func sees(nodes, others []*testNode) string {
 		}
 		for _, o := range others {
 			if !living[o.o.ID] {
-<<<<<<< HEAD
-				return fmt.Sprintf("%s does not see %s", n.o.Name, o.o.Name)
-=======
 				m, ok := n.Member(o.o.ID)
 				return fmt.Sprintf("%s does not see %s: %s since %v, known %v, the library knows %d", n.o.Name, o.o.Name, m.Liveness, time.Since(m.Since), ok, n.list.NumMembers())
->>>>>>> member
 			}
 		}
 		if len(living) != len(others) {

@@ -15,20 +15,13 @@ import (
 const (
 	// firstRetry and lastRetry are the shortest and the longest time between two attempts of a node that
 	// knows nobody; retryGrowth is by how much it grows, and jitter by how much it varies.
-<<<<<<< HEAD
-	firstRetry, lastRetry = 100 * time.Millisecond, 5 * time.Second
-=======
 	firstRetry, lastRetry = 100 * time.Millisecond, 2 * time.Second
->>>>>>> member
 	retryGrowth           = 1.6
 	jitter                = 0.25
 	// contactsAtOnce is how many seeds are contacted at the same time.
 	contactsAtOnce = 4
-<<<<<<< HEAD
-=======
 	// redialsAtOnce is how many failed members are contacted one after the other.
 	redialsAtOnce = 2
->>>>>>> member
 	// aliasFactor is by how much rarer a seed is contacted that answers but is no member's address, such
 	// as a balancer in front of the cluster.
 	aliasFactor = 6
@@ -68,10 +61,7 @@ func (j *joiner) nudge() {
 func (j *joiner) run(ctx context.Context) {
 	retry := firstRetry
 	soon := slices.Clone(j.c.timing.resync) // looks that come earlier, after the node has joined
-<<<<<<< HEAD
-=======
 	var seedsAgain time.Time                // when seeds are due
->>>>>>> member
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -83,24 +73,6 @@ func (j *joiner) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		wasAlone := j.c.alone()
-<<<<<<< HEAD
-		j.round(ctx)
-		wait := j.c.timing.seedInterval
-		switch {
-		case !j.c.alone():
-			if wasAlone {
-				soon = slices.Clone(j.c.timing.resync)
-			}
-			retry = firstRetry
-			if len(soon) > 0 {
-				wait, soon = min(wait, soon[0]), soon[1:]
-			}
-		case !j.seeds.none():
-			wait = retry
-			retry = min(time.Duration(float64(retry)*retryGrowth), lastRetry)
-		}
-		timer.Reset(vary(wait))
-=======
 		if now := time.Now(); wasAlone || !now.Before(seedsAgain) {
 			j.round(ctx)
 			wait := j.c.timing.seedInterval
@@ -150,7 +122,6 @@ func (j *joiner) redial(ctx context.Context) {
 			j.joined(ctx, addr, before)
 			return
 		}
->>>>>>> member
 	}
 }
 
@@ -235,15 +206,12 @@ func (j *joiner) exchange(ctx context.Context, addr string) error {
 	j.mu.Lock()
 	j.last = ""
 	j.mu.Unlock()
-<<<<<<< HEAD
-=======
 	j.joined(ctx, addr, before)
 	return nil
 }
 
 // joined notes that notes were compared with addr, before which so many members were known to live.
 func (j *joiner) joined(ctx context.Context, addr string, before int) {
->>>>>>> member
 	j.c.settle(ctx)
 	if now := j.c.list.NumMembers(); now > before {
 		j.c.o.Logger.Info("Joined members", "via", addr, "members", now)
@@ -252,10 +220,6 @@ func (j *joiner) joined(ctx context.Context, addr string, before int) {
 		default:
 		}
 	}
-<<<<<<< HEAD
-	return nil
-=======
->>>>>>> member
 }
 
 // oneLine returns what an error of memberlist says, without its decoration.

@@ -14,24 +14,16 @@ import (
 const (
 	// tick is how often the node looks after what nobody tells it of.
 	tick = time.Second
-<<<<<<< HEAD
-=======
 	// suspectsAtOnce bounds how many suspects are asked in one tick.
 	suspectsAtOnce = 16
->>>>>>> member
 	// measureEvery is how often estimated round trips are brought up to date.
 	measureEvery = 5 * time.Second
 	// checkEvery is how often the list of members is compared with the library's, and checkTime how long
 	// the library may take to tell: it is stuck if it takes longer.
 	checkEvery, checkTime = 30 * time.Second, 2 * time.Second
-<<<<<<< HEAD
-	// checkAgain is how long a difference must last, since news may be on their way.
-	checkAgain = 500 * time.Millisecond
-=======
 	// checkAgain is how long a difference must last. News are on their way for microseconds, and for longer
 	// on a busy machine.
 	checkAgain = time.Second
->>>>>>> member
 	// supersededTime is how long a member is remembered that has failed and whose place another one has
 	// taken: long enough that news of it have died down.
 	supersededTime = 10 * time.Second
@@ -54,10 +46,7 @@ func (c *Cluster) maintain(ctx context.Context) {
 		}
 		now := time.Now()
 		c.tellLate(now)
-<<<<<<< HEAD
-=======
 		c.askSuspects(ctx, now)
->>>>>>> member
 		if n := c.view.expire(now, c.timing.longestSuspicion(len(c.view.members()))); n > 0 {
 			c.drift.Add(uint64(n))
 		}
@@ -78,8 +67,6 @@ func (c *Cluster) maintain(ctx context.Context) {
 	}
 }
 
-<<<<<<< HEAD
-=======
 // askSuspects asks members whether they live that have been suspects for a while. That they have denied it
 // can have gone unseen, see journal; and whoever answers is one to send messages to, whatever others say.
 func (c *Cluster) askSuspects(ctx context.Context, now time.Time) {
@@ -97,16 +84,10 @@ func (c *Cluster) askSuspects(ctx context.Context, now time.Time) {
 	}
 }
 
->>>>>>> member
 // compare compares the list of members with the library's, and repairs it if they differ for a while. The
 // events that it is made of cannot be lost as far as is known; this is for what is not known.
 func (c *Cluster) compare(ctx context.Context) {
 	theirs, ok := c.ask(ctx)
-<<<<<<< HEAD
-	if !ok || len(c.differences(theirs)) == 0 {
-		return
-	}
-=======
 	if !ok {
 		return
 	}
@@ -117,25 +98,14 @@ func (c *Cluster) compare(ctx context.Context) {
 	// What differs may be on its way, or was when the library was asked: whatever has an event before
 	// the time is over is left alone.
 	noted := c.view.revisions()
->>>>>>> member
 	select {
 	case <-ctx.Done():
 		return
 	case <-time.After(checkAgain):
 	}
-<<<<<<< HEAD
-	if theirs, ok = c.ask(ctx); !ok {
-		return
-	}
-	if events := c.differences(theirs); len(events) > 0 {
-		c.drift.Add(uint64(len(events)))
-		c.o.Logger.Warn("The list of members was out of date", "members", len(events))
-		c.view.apply(time.Now(), events...)
-=======
 	if n := c.view.repair(time.Now(), noted, events); n > 0 {
 		c.drift.Add(uint64(n))
 		c.o.Logger.Warn("The list of members was out of date", "members", n)
->>>>>>> member
 	}
 }
 
@@ -186,11 +156,7 @@ func (c *Cluster) differences(theirs []serf.Member) (events []event) {
 				k = joined
 			}
 		}
-<<<<<<< HEAD
-		m.Liveness, m.Since, m.Incarnation, m.RTT = ours.Liveness, ours.Since, ours.Incarnation, ours.RTT
-=======
 		m.Liveness, m.Since = ours.Liveness, ours.Since
->>>>>>> member
 		if k != updated || !ours.sameNews(&m) {
 			events = append(events, event{k, m})
 		}
@@ -305,11 +271,7 @@ func (c *Cluster) Ping(ctx context.Context, id string) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s does not answer", m.describe())
 	}
-<<<<<<< HEAD
-	return d, nil
-=======
 	return max(d, 0), nil // the library looks at the clock after it has sent
->>>>>>> member
 }
 
 // RTT returns the estimated round trip between two members, given their IDs, from where their network

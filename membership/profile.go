@@ -65,10 +65,7 @@ type timing struct {
 	queueDepth        int           // news that may wait to be sent, before the oldest are dropped
 	resync            []time.Duration
 	seedInterval      time.Duration // between two looks for seeds that are not members
-<<<<<<< HEAD
-=======
 	redialInterval    time.Duration // between two looks for failed members that are back
->>>>>>> member
 }
 
 // timing returns the numbers of a profile. They are measured, see docs/membership.md.
@@ -105,12 +102,8 @@ func (p Profile) timing() timing {
 		packetSize: 1400,
 		reclaim:    5 * time.Second,
 		// A full exchange shrinks to a fourth.
-<<<<<<< HEAD
-		compress:          true,
-=======
 		compress: true,
 		// The library's own attempts are a second line: they leave much to chance, see joiner.redial.
->>>>>>> member
 		reconnectInterval: 5 * time.Second,
 		// Longer than any outage somebody would wait for; the loop over the seeds has no limit at all.
 		reconnectTimeout: 6 * time.Hour,
@@ -126,11 +119,8 @@ func (p Profile) timing() timing {
 		resync: []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second},
 		// Bounds how long a split lasts after the network has healed.
 		seedInterval: 10 * time.Second,
-<<<<<<< HEAD
-=======
 		// A split is healed in about this time: the small side tries it every time, the large one seldom.
 		redialInterval: 2 * time.Second,
->>>>>>> member
 	}
 	switch p {
 	case Local:
@@ -149,11 +139,7 @@ func (p Profile) timing() timing {
 		t.reconnectTimeout, t.tombstone = 10*time.Minute, 10*time.Minute
 		t.broadcastTimeout, t.leavePropagate = time.Second, 200*time.Millisecond
 		t.resync = []time.Duration{250 * time.Millisecond, time.Second}
-<<<<<<< HEAD
-		t.seedInterval = 2 * time.Second
-=======
 		t.seedInterval, t.redialInterval = 2*time.Second, time.Second
->>>>>>> member
 	case WAN:
 		// The probe must wait for the other side of the world, and a lossy hour must not cost members.
 		t.probeInterval, t.probeTimeout = 3*time.Second, 1500*time.Millisecond
@@ -169,11 +155,7 @@ func (p Profile) timing() timing {
 		t.broadcastTimeout, t.leavePropagate = time.Second, time.Second
 		t.queueDepth = 4096
 		t.resync = []time.Duration{time.Second, 5 * time.Second}
-<<<<<<< HEAD
-		t.seedInterval = time.Minute
-=======
 		t.seedInterval, t.redialInterval = time.Minute, 10*time.Second
->>>>>>> member
 	}
 	return t
 }

@@ -2,10 +2,7 @@ package membership
 
 import (
 	"cmp"
-<<<<<<< HEAD
-=======
 	"maps"
->>>>>>> member
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,19 +17,12 @@ type view struct {
 
 	mu   sync.Mutex // guards the rest. Nothing is called while it is held
 	byID map[string]*Member
-<<<<<<< HEAD
-}
-
-func newView() *view {
-	v := &view{changed: make(chan struct{}, 1), byID: make(map[string]*Member)}
-=======
 	revs map[string]uint64 // number of the last event of each member
 	rev  uint64            // number of the last event
 }
 
 func newView() *view {
 	v := &view{changed: make(chan struct{}, 1), byID: make(map[string]*Member), revs: make(map[string]uint64)}
->>>>>>> member
 	v.list.Store(&[]Member{})
 	return v
 }
@@ -86,26 +76,17 @@ func (v *view) apply(now time.Time, events ...event) {
 // note notes an event, and reports whether it changed anything.
 func (v *view) note(now time.Time, e event) bool {
 	old := v.byID[e.m.ID]
-<<<<<<< HEAD
-	if e.kind == reaped {
-		delete(v.byID, e.m.ID)
-=======
 	v.rev++
 	v.revs[e.m.ID] = v.rev
 	if e.kind == reaped {
 		delete(v.byID, e.m.ID)
 		delete(v.revs, e.m.ID)
->>>>>>> member
 		return old != nil
 	}
 	m := e.m
 	m.Since = now
 	if old != nil {
-<<<<<<< HEAD
-		m.Liveness, m.Since, m.Incarnation, m.RTT = old.Liveness, old.Since, old.Incarnation, old.RTT
-=======
 		m.Liveness, m.Since, m.Incarnation, m.RTT, m.answered = old.Liveness, old.Since, old.Incarnation, old.RTT, old.answered
->>>>>>> member
 	}
 	to := m.Liveness
 	switch e.kind {
@@ -127,12 +108,6 @@ func (v *view) note(now time.Time, e event) bool {
 	return true
 }
 
-<<<<<<< HEAD
-// suspected notes that this node has begun to suspect a member, in the incarnation that it last knew.
-func (v *view) suspected(now time.Time, id string, incarnation uint32) {
-	v.doubt(id, func(m *Member) bool {
-		if m.Self || incarnation < m.Incarnation {
-=======
 // revisions returns the number of the last event of each member.
 func (v *view) revisions() map[string]uint64 {
 	v.mu.Lock()
@@ -163,7 +138,6 @@ func (v *view) repair(now time.Time, since map[string]uint64, events []event) (r
 func (v *view) suspected(now time.Time, id string, incarnation uint32) {
 	v.doubt(id, func(m *Member) bool {
 		if m.Self || incarnation < m.Incarnation || incarnation < m.answered {
->>>>>>> member
 			return false
 		}
 		m.Incarnation = incarnation
@@ -202,8 +176,6 @@ func (v *view) denied(now time.Time, id string, incarnation uint32) {
 	})
 }
 
-<<<<<<< HEAD
-=======
 // answers notes that a suspect has answered this node. What is still passed on about the incarnation that
 // was suspected does not count any more.
 func (v *view) answers(now time.Time, id string) {
@@ -216,7 +188,6 @@ func (v *view) answers(now time.Time, id string) {
 	})
 }
 
->>>>>>> member
 // missed notes that a member has not answered this node's probe.
 func (v *view) missed(now time.Time, id string) {
 	v.doubt(id, func(m *Member) bool {

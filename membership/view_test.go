@@ -1,10 +1,7 @@
 package membership
 
 import (
-<<<<<<< HEAD
-=======
 	"strings"
->>>>>>> member
 	"testing"
 	"time"
 
@@ -91,8 +88,6 @@ func TestOldRumoursAreNotBelieved(t *testing.T) {
 	}
 }
 
-<<<<<<< HEAD
-=======
 func TestRepairLeavesAloneWhatHasChanged(t *testing.T) {
 	v := newView()
 	now := time.Now()
@@ -109,7 +104,6 @@ func TestRepairLeavesAloneWhatHasChanged(t *testing.T) {
 	}
 }
 
->>>>>>> member
 func TestEveryEventOfTheLibraryIsKnown(t *testing.T) {
 	c := &Cluster{queries: make(chan *serf.Query, 1)}
 	for _, typ := range []serf.EventType{serf.EventMemberJoin, serf.EventMemberLeave, serf.EventMemberFailed, serf.EventMemberUpdate, serf.EventMemberReap} {
