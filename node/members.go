@@ -181,10 +181,10 @@ func (m *members) setState(s membership.State) {
 	}
 }
 
-// leave says goodbye to the other members.
+// leave says goodbye to the other members, if there is somebody to hear it.
 func (m *members) leave() {
 	c := m.cluster.Load()
-	if c == nil {
+	if c == nil || !c.Health().Joined {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

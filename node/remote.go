@@ -121,6 +121,9 @@ func (r *route) bounce(w *work, op *wire.Op) {
 	for _, s := range shares {
 		again := *op
 		again.Verb, again.Origin, again.Queues = wire.RMsg, nil, s.queues
+		if s.to.dedicated {
+			again.Account = nil
+		}
 		if op.HasHeaders() && op.HeaderLen > 0 {
 			again.Verb = wire.RHMsg
 			if !s.to.headers.Load() {

@@ -90,7 +90,7 @@ func (r *route) kind() string { return "Router" }
 func (r *route) configure(p *wire.Parser) {
 	p.Role = wire.FromRoute
 	p.Headers = true
-	p.DedicatedAccount = r.dedicated()
+	p.DedicatedAccount = r.dedicatedAccount()
 	p.MaxControlLine = 0
 	p.MaxPayload = maxRoutedPayload
 }
