@@ -158,6 +158,9 @@ func TestAskOnlyPeers(t *testing.T) {
 		if seen != shoal {
 			t.Errorf("shoal %v: answered %v", shoal, seen)
 		}
+		if err := n.ask(t.Context(), id, "echo", "hi", nil); !shoal && (err == nil || !strings.Contains(err.Error(), "no shoal node")) {
+			t.Errorf("a server that is no shoal node is asked: %v", err)
+		}
 		r.nc.Close()
 		eventually(t, "the route is gone", func() bool { return len(n.Routes()) == 0 })
 	}
@@ -196,5 +199,41 @@ func TestProof(t *testing.T) {
 	}
 	if !r.proves("change", q) || r.proves("change", q) {
 		t.Error("a question does not count once")
+	}
+}
+
+// TestMalformedQuestions sends what no node would.
+func TestMalformedQuestions(t *testing.T) {
+	nodes := startMesh(t, 2, echo)
+	a, b := nodes[0], nodes[1]
+	r := a.routes.to(b.ID())[0]
+	to, re := askPrefix+b.ID()+".", askPrefix+a.ID()+".re."
+	long := []byte(`{"number":9,"body":"` + strings.Repeat("x", longestQuestion) + `"}`)
+	for _, m := range []struct {
+		subject, reply string
+		payload        []byte
+	}{
+		{to + "echo", "", nil},
+		{to + "echo", re + "1", nil},
+		{to + "echo", re + "2", []byte("{")},
+		{to + "echo", re + "3", []byte(`{"number":4,"body":"hi"}`)},
+		{to + "echo", re + "5", []byte(`{"number":-5}`)},
+		{to + "echo", re + "x", []byte(`{"number":6}`)},
+		{to + "echo", askPrefix + "SOMEBODY.re.7", []byte(`{"number":7}`)},
+		{to + "echo", "_INBOX.1", []byte(`{"number":8}`)},
+		{to + "echo", re + "9", long},
+		{to, re + "10", nil},
+		{to + "re.1", "", []byte(`{"body":"unasked"}`)},
+		{to + "re.x", "", nil},
+		{to + "re.18446744073709551616", "", []byte("{}")},
+		{askPrefix, "", nil},
+		{askPrefix + "SOMEBODY.echo", re + "11", []byte(`{"number":11}`)},
+	} {
+		op := wire.Op{Verb: wire.RMsg, Account: []byte(systemAccount), Subject: []byte(m.subject), Reply: []byte(m.reply), Payload: m.payload}
+		r.sendLine(op.Append(nil))
+	}
+	var got string
+	if err := a.ask(t.Context(), b.ID(), "echo", "still there", &got); err != nil || got != "n0: still there" {
+		t.Errorf("afterwards: %q, %v", got, err)
 	}
 }
