@@ -108,6 +108,12 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		return &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
 	}
 	r.isShoal = isShoal(info)
+	if own := &n.opts.Cluster; own.User != "" && r.attempt != nil && !r.attempt.configured && !info.AuthRequired {
+		// Somebody has said that there is a peer, and it takes everybody: it is none of this cluster.
+		text := fmt.Sprintf("%s at %s asks for no password, but was not configured either", info.Name, r.conn.remote)
+		r.log(slog.LevelError, text)
+		return &ending{reason: reasonAuthFailure, err: errors.New(text)}
+	}
 	r.remote.Store(info)
 	r.conn.headers.Store(info.Headers)
 	label := info.Name
