@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"shoal/node"
@@ -33,6 +34,9 @@ func startError(err error, o *node.Options) error {
 	var cluster *node.ClusterListenError
 	if errors.As(err, &cluster) {
 		return listenError(err, "--cluster", "--cluster", o.Cluster.Host, o.Cluster.Port)
+	}
+	if text, ok := strings.CutPrefix(err.Error(), "gossip: "); ok {
+		return errors.New("--join: cannot gossip: " + text)
 	}
 	return listenError(err, "--addr", "--port", o.Host, o.Port)
 }

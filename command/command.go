@@ -53,6 +53,7 @@ func newApp(std streams) *cli.App {
 			requestCommand(std),
 			replyCommand(std),
 			benchCommand(std),
+			keysCommand(std),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

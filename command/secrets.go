@@ -28,7 +28,11 @@ func takeSecrets(args []string) []string {
 		switch name {
 		case "user", "pass", "auth", "password", "token":
 			blank(value)
-		case "s", "server", "routes":
+		case "gossip_key":
+			if _, err := parseKey(value); err == nil {
+				blank(value) // should have been the name of a file
+			}
+		case "s", "server", "routes", "join":
 			for url := range strings.SplitSeq(value, ",") {
 				blankUserInfo(url)
 			}

@@ -22,6 +22,9 @@ func TestTakeSecrets(t *testing.T) {
 		{"shoal --cluster_listen nats://u:p@:-1", "shoal --cluster_listen nats://xxx@:-1"},
 		{"shoal -routes=nats://u:p@a:1,b:2,nats://u:q@c", "shoal -routes=nats://xxx@a:1,b:2,nats://xxx@c"},
 		{"shoal --routes nats://u:p@a --routes nats://u:q@b", "shoal --routes nats://xxx@a --routes nats://xxx@b"},
+		{"shoal --join nats://u:p@a,b", "shoal --join nats://xxx@a,b"},
+		{"shoal --gossip_key pXvpA6Ohd4oIQ3qJLmpJqA==", "shoal --gossip_key xxxxxxxxxxxxxxxxxxxxxxxx"},
+		{"shoal --gossip_key /etc/shoal/key", "shoal --gossip_key /etc/shoal/key"},
 		{"shoal --cluster nats://:6222 -D", "shoal --cluster nats://:6222 -D"},
 	} {
 		// Strings of their own, since they get overwritten.

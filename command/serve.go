@@ -44,11 +44,17 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	if s.node.Authenticator, err = s.authenticator(); err != nil {
 		return err
 	}
+	if s.node.Cluster.GossipKeys, err = s.gossipKeys(log.Logger); err != nil {
+		return err
+	}
 	n, err := node.New(s.node)
 	if err != nil {
 		return optionError(err)
 	}
 
+	if err := openStateDir(s.node.Cluster.StateDir); err != nil {
+		return err
+	}
 	x, err := openExtras(s)
 	if err != nil {
 		return err
@@ -62,6 +68,9 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	stopped, err := r.start(living, stop)
 	if err != nil {
 		return startError(err, &s.node)
+	}
+	if err := n.Err(); err != nil {
+		return optionError(err)
 	}
 	if !stopped {
 		if err = x.announce(r.monitored, log.Logger); err == nil {
@@ -78,6 +87,9 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 		log.Warn("Some clients were too slow to take what was waiting for them")
 	}
 	log.Info("Server Exiting..")
+	if err == nil && n.Err() != nil {
+		err = optionError(n.Err()) // the node has stopped by itself
+	}
 	return err
 }
 

@@ -30,6 +30,8 @@ type settings struct {
 	both      bool // -DV or -DVV
 
 	signal string
+
+	gossipKeyFile string
 }
 
 func newSettings() *settings {
@@ -84,7 +86,7 @@ func (s *settings) flags() []cli.Flag {
 			Usage: "send a running server stop (kills it), quit, term, ldm (lame duck) or reopen (its log); " +
 				"PID may be a pid file, `CMD[=PID]`",
 			Destination: &s.signal},
-	}, clusterFlags(o), []cli.Flag{
+	}, clusterFlags(o), gossipFlags(s), []cli.Flag{
 		&cli.GenericFlag{Category: categoryLimits, Name: "max_connections",
 			Usage: "clients at once, -1 refuses everybody, `N`",
 			Value: numberValue{&o.MaxConnections, -1, math.MaxInt32, "0 is no limit that makes sense, use -1 to refuse everybody"}},
@@ -138,7 +140,7 @@ func (s *settings) flags() []cli.Flag {
 			Value: number(&o.MaxTracedPayload, 0, math.MaxInt32)},
 
 		&cli.GenericFlag{Category: categoryHTTP, Name: "http_port", Aliases: []string{"m"},
-			Usage: "serve /varz, /routez and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.httpPort}},
+			Usage: "serve /varz, /routez, /clusterz and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.httpPort}},
 		&cli.GenericFlag{Category: categoryHTTP, Name: "profile",
 			Usage: "serve Go's profiles on 127.0.0.1:`PORT`", DefaultText: "off", Value: portValue{&s.profilePort}},
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"shoal/membership"
 	"shoal/node"
 	"shoal/node/auth"
 )
@@ -101,6 +102,14 @@ func TestFlags(t *testing.T) {
 		{"-connect_retries 5 --ready_timeout 1 -lame_duck_duration 3s -lame_duck_grace_period=1s", func(s *settings) {
 			s.node.Cluster.ConnectRetries, s.node.Cluster.ReadyTimeout = 5, time.Second
 			s.node.LameDuckDuration, s.node.LameDuckGrace = 3*time.Second, time.Second
+		}},
+		{"--cluster h:1 --join a,b:7000, --join nats://c,srv://d.e,::1,[::1]:1 --gossip_profile wan", func(s *settings) {
+			s.node.Cluster.Host, s.node.Cluster.Port = "h", 1
+			s.node.Cluster.Join = []string{"a", "b:7000", "nats://c", "srv://d.e", "::1", "[::1]:1"}
+			s.node.Cluster.GossipProfile = membership.WAN
+		}},
+		{"--gossip_key f --state_dir d --no_gossip", func(s *settings) {
+			s.gossipKeyFile, s.node.Cluster.StateDir, s.node.Cluster.NoGossip = "f", "d", true
 		}},
 		{"--no_fast_producer_stall --no_header_support", func(s *settings) {
 			s.node.NoFastProducerStall, s.node.NoHeaders = true, true

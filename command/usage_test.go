@@ -95,6 +95,25 @@ func TestMistakes(t *testing.T) {
 		{"-p -1 --cluster nats://127.0.0.1:" + taken, "--cluster: " + taken + " is in use on 127.0.0.1, stop what listens there or take another port"},
 		{"-a 127.0.0.1 -p -1 --cluster nats://192.0.2.1:-1", "--cluster: 192.0.2.1 is not an address of this machine"},
 
+		{"--join a", "--join: it needs --cluster as well, for the port that peers connect to"},
+		{"--cluster a:1 --join a --no_gossip", "--join: there is nobody to join without gossip, leave --no_gossip out"},
+		{"--cluster a:1 --join nats://u:s3cret@a", `--join: "nats://xxxxx@a": takes no user and password, give those of the ` +
+			`cluster with --cluster`},
+		{"--cluster a:1 --join http://a", `--join: "http://a": "http" is not spoken between servers, write nats://`},
+		{"--cluster a:1 --join a:x", `--join: "a:x": is not a URL, write nats://host:6222, and in a user or password %40 for @, ` +
+			`%2F for / and so on`},
+		{"--cluster a:1 --join a:0", `--join: "a:0": needs the port that the other server listens on, 1 to 65535`},
+		{"--cluster a:1 --join :1", `--join: ":1": has no host, write host or host:6222`},
+		{"--cluster a:1 --join srv://a:1", `--join: "srv://a:1": is not the name of a SRV record, write srv://name`},
+		{"--gossip_profile fast", `--gossip_profile: "fast" is not a profile, use local, lan or wan`},
+		{"--gossip_key f", "--gossip_key: needs --cluster as well, alone there is nobody to gossip with"},
+		{"--cluster a:1 --gossip_key " + below, "--gossip_key: cannot read " + below + ": not a directory"},
+		{"--cluster a:1 --gossip_key " + file, "--gossip_key: key 1 is not base64, shoal keys generate makes one that is"},
+		{"--cluster a:1 --gossip_key pXvpA6Ohd4oIQ3qJLmpJqA==", "--gossip_key: takes the name of a file, not a key: everybody on " +
+			"this machine may see arguments"},
+		{"--cluster a:1 --state_dir " + below, "--state_dir: cannot make " + below + ": not a directory"},
+		{"keys", "an action is missing: shoal keys ACTION"},
+
 		{"-p 4333 pub a b", `-p: is a flag of the server; the flags of "shoal pub" come after it`},
 		{"pub", "a subject is missing: shoal pub SUBJECT [BODY]"},
 		{"pub a b c", `"c" is one argument too many, quote a text with spaces: shoal pub SUBJECT [BODY]`},

@@ -95,15 +95,21 @@ is_ready() { [[ -n $(url_of "$1" nats) ]]; }
 
 is_ready_or_gone() { is_ready "$1" || has_ended "$1"; }
 
-# start DIR ROUTES [BINARY]: starts a node that joins the others through ROUTES, their URLs, and
-# returns when it serves clients. It listens on the ports that it had before, or on free ones.
+# start DIR URLS [BINARY]: starts a node that joins the others through their cluster URLS, and
+# returns when it serves clients. It listens on the ports that it had before, or on free ones. It
+# gossips if there is a file $state/gossip.
 start() {
 	local dir=$1 routes=$2 binary=${3:-$shoal} pid flag
 	local client=-1 cluster=-1 monitoring=-1
 	local -a flags=() extra=()
 	mkdir -p "$dir"
 	if [[ -f $dir/ports ]]; then read -r client cluster monitoring <"$dir/ports"; fi
-	if [[ -n $routes ]]; then flags=(--routes "$routes"); fi
+	if [[ -f $state/gossip ]]; then
+		flags=(--gossip_profile local)
+		if [[ -n $routes ]]; then flags+=(--join "$routes"); fi
+	elif [[ -n $routes ]]; then
+		flags=(--routes "$routes")
+	fi
 	if [[ -f $state/flags ]]; then while IFS= read -r flag; do extra+=("$flag"); done <"$state/flags"; fi
 	rm -f "$dir"/*.ports # a node that was killed has left its own
 	# Clients that are asked to leave a local node need no long time for it.

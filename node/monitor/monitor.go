@@ -20,6 +20,8 @@ type Source interface {
 	Varz() Varz
 	// Routez describes the connections to other servers.
 	Routez() Routez
+	// Clusterz describes the cluster as the node sees it.
+	Clusterz() Clusterz
 	// Healthy returns nil while the node accepts clients, or why it does not.
 	Healthy() error
 }
@@ -36,10 +38,11 @@ type Handler struct {
 func New(source Source) *Handler {
 	h := &Handler{source: source, process: newProcess(), requests: map[string]*atomic.Int64{}}
 	h.pages = map[string]http.HandlerFunc{
-		"/":        h.index,
-		"/healthz": h.healthz,
-		"/routez":  h.routez,
-		"/varz":    h.varz,
+		"/":         h.index,
+		"/clusterz": h.clusterz,
+		"/healthz":  h.healthz,
+		"/routez":   h.routez,
+		"/varz":     h.varz,
 	}
 	for path := range h.pages {
 		h.requests[path] = new(atomic.Int64)
@@ -109,6 +112,7 @@ var indexPage = template.Must(template.New("index").Parse(`<!DOCTYPE html>
 <ul>
 <li><a href="/varz">/varz</a>: the node, its limits and its counters</li>
 <li><a href="/routez">/routez</a>: its connections to other servers</li>
+<li><a href="/clusterz">/clusterz</a>: the members of its cluster, and what is wrong with them</li>
 <li><a href="/healthz">/healthz</a>: whether it accepts clients</li>
 </ul>
 </body>

@@ -12,14 +12,16 @@ import (
 )
 
 type fakeNode struct {
-	varz   Varz
-	routez Routez
-	err    error
+	varz    Varz
+	routez  Routez
+	cluster Clusterz
+	err     error
 }
 
-func (f fakeNode) Varz() Varz     { return f.varz }
-func (f fakeNode) Routez() Routez { return f.routez }
-func (f fakeNode) Healthy() error { return f.err }
+func (f fakeNode) Varz() Varz         { return f.varz }
+func (f fakeNode) Routez() Routez     { return f.routez }
+func (f fakeNode) Clusterz() Clusterz { return f.cluster }
+func (f fakeNode) Healthy() error     { return f.err }
 
 func get(h http.Handler, method, target string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
@@ -116,6 +118,29 @@ func TestRoutez(t *testing.T) {
 	if w := get(New(fakeNode{routez: Routez{Routes: []Route{}}}), "GET", "/routez"); !strings.Contains(w.Body.String(),
 		"\"num_routes\": 0,\n  \"routes\": []\n}") {
 		t.Errorf("a node without peers says\n%s", w.Body)
+	}
+}
+
+func TestClusterz(t *testing.T) {
+	since := time.Now().UTC()
+	w := get(New(fakeNode{cluster: Clusterz{ServerID: "ID", ServerName: "n1", Cluster: "east",
+		Gossip:   &Gossip{Joined: true, Alive: 2},
+		Members:  []Member{{ID: "PEER", Name: "n2", State: "active", Liveness: "alive", Since: since, HasRoute: true}},
+		Degraded: []Pair{{From: "n1", To: "n2", Since: since}},
+	}}), "GET", "/clusterz")
+	got := compact(t, w.Body.Bytes())
+	for _, want := range []string{
+		`{"server_id":"ID","server_name":"n1","cluster":"east","now":"`,
+		`"gossip":{"health_score":0,"joined":true,"alive":2,`,
+		`"members":[{"id":"PEER","name":"n2","state":"active","liveness":"alive",`, `"has_route":true`,
+		`"degraded":[{"from":"n1","to":"n2","since":"`, `"drift":[]`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if w := get(New(fakeNode{}), "GET", "/clusterz"); !strings.Contains(compact(t, w.Body.Bytes()), `"gossip":null,"members":[],"degraded":[],"drift":[]}`) {
+		t.Errorf("a node that does not gossip says\n%s", w.Body)
 	}
 }
 
