@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -97,6 +98,11 @@ func New(o Options) (_ *Lab, err error) {
 			return nil, err
 		}
 	}
+	if o.Nodes > manyNodes {
+		if err := l.introduce(); err != nil {
+			return nil, err
+		}
+	}
 	return l, nil
 }
 
@@ -116,7 +122,34 @@ func (l *Lab) connect(n *Node, port string, cables bool) (err error) {
 	if err := l.fabric.IP("link set " + port + " master " + bridge + " up"); err != nil {
 		return err
 	}
-	return n.space.IP("addr add "+n.IP+"/16 dev eth0", "link set eth0 up")
+	return n.space.IP("link set eth0 address "+hardware(n.IP), "addr add "+n.IP+"/16 dev eth0", "link set eth0 up")
+}
+
+// hardware is the address of the interface that has an IP address.
+func hardware(ip string) string {
+	parts := strings.Split(ip, ".")
+	last, _ := strconv.Atoi(parts[len(parts)-1])
+	return fmt.Sprintf("02:00:0a:4d:00:%02x", last)
+}
+
+// manyNodes is from when on nodes are told each other's hardware addresses. The kernel's table of
+// those it has asked for is one for all namespaces, and holds 1024 of them unless told otherwise.
+const manyNodes = 20
+
+// introduce tells all nodes each other's hardware addresses.
+func (l *Lab) introduce() error {
+	for _, n := range l.Nodes {
+		var lines []string
+		for _, other := range l.Nodes {
+			if other != n {
+				lines = append(lines, fmt.Sprintf("neigh add %s lladdr %s dev eth0 nud permanent", other.IP, hardware(other.IP)))
+			}
+		}
+		if err := n.space.IP(lines...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Start starts the first node and then all others at once, and returns when they accept clients.
@@ -153,11 +186,18 @@ func (l *Lab) Halves() (left, right []*Node) {
 	return left, right
 }
 
-// Log is what all nodes have printed.
+// logLines are the lines of each node's log that are shown of clusters with many nodes.
+const logLines = 5
+
+// Log is what the nodes have printed.
 func (l *Lab) Log() string {
 	var out strings.Builder
 	for _, n := range l.Nodes {
-		fmt.Fprintf(&out, "--- %s\n%s", n.Name, n.Log())
+		log := n.Log()
+		if lines := strings.Split(strings.TrimSpace(log), "\n"); len(l.Nodes) > manyNodes && len(lines) > logLines {
+			log = "...\n" + strings.Join(lines[len(lines)-logLines:], "\n") + "\n"
+		}
+		fmt.Fprintf(&out, "--- %s\n%s", n.Name, log)
 	}
 	return out.String()
 }
