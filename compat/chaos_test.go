@@ -109,7 +109,7 @@ func TestChaosLoss(t *testing.T) {
 
 // TestChaosJoin has nodes meet that know only the first.
 func TestChaosJoin(t *testing.T) {
-	took, err := chaos.Join(gossiping(t), 10, time.Minute)
+	took, err := chaos.Join(gossiping(t), chaosSettings, 10)
 	must(t, err)
 	within(t, "full mesh", took, 10)
 }

@@ -73,6 +73,7 @@ func parseFlags(args []string) (options, error) {
 	fs.DurationVar(&o.settings.Split, "partition", 0, "how long a partition lasts (1m; 10s with --quick)")
 	fs.DurationVar(&o.settings.Fault, "fault", 0, "how long a cable is broken, or the processors are busy (1m; 10s with --quick)")
 	fs.DurationVar(&o.settings.Patience, "patience", 0, "how long a node is frozen if nobody notices (100s; 10s with --quick)")
+	logs := fs.Bool("logs", false, "print the logs of all nodes to standard error after each run")
 	fs.IntVar(&o.big, "big", 50, "how many nodes a large cluster has")
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), "Usage: scripts/chaos [options]\n\nBreaks clusters of shoal and of nats-server on networks made for it, and measures what follows.\n"+
@@ -84,6 +85,9 @@ func parseFlags(args []string) (options, error) {
 	}
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", fs.Arg(0))
+	}
+	if *logs {
+		o.settings.Logs = os.Stderr
 	}
 	var err error
 	if o.only, err = regexp.Compile("^(" + only + ")"); err != nil {
@@ -180,7 +184,7 @@ func run(o options) error {
 				began := time.Now()
 				values, err := s.run(c)
 				if err != nil {
-					failed = fmt.Errorf("some runs failed, the first lines above say why")
+					failed = errors.New("some runs failed, see above; --logs shows what the nodes say")
 					fmt.Fprintf(os.Stderr, "%s, %s, run %d: %v\n", s.name, c.Name, i+1, err)
 				}
 				fmt.Fprintf(os.Stderr, "%s, %s, run %d: %s (%.0f s)\n", s.name, c.Name, i+1, t.line(values), time.Since(began).Seconds())

@@ -88,15 +88,13 @@ func scenarios(o options) []scenario {
 	broken("slow", fmt.Sprintf("one of 4 nodes is at a line of 1 Mbit/s and 100 ms in each direction for %v", s.Fault),
 		lab.Fault{Delay: 100 * time.Millisecond, Rate: 125_000}, last)
 	list = append(list, faulty("busy", fmt.Sprintf("all processors are kept busy by others for %v", s.Fault),
-		func(c chaos.Contestant, s chaos.Settings) (chaos.Outcome, error) {
-			return chaos.Busy(c, s, lab.Fault{})
-		}, s))
+		chaos.Busy, s))
 	for _, count := range []int{3, 10, o.big} {
 		list = append(list, scenario{fmt.Sprintf("join%d", count),
 			fmt.Sprintf("%d nodes that know only the first one become a full mesh with interest", count),
 			[]column{{"full mesh", shownSeconds}},
 			func(c chaos.Contestant) ([]float64, error) {
-				took, err := chaos.Join(c, count, 2*time.Minute)
+				took, err := chaos.Join(c, s, count)
 				return []float64{seconds(took)}, err
 			}})
 	}

@@ -17,15 +17,21 @@ import (
 // Join starts a node and then many more at once, which know only the first, and returns how long it
 // takes from the moment that the last one listens for routes until all are a full mesh in which every
 // node knows what the clients of every other one subscribe to.
-func Join(c Contestant, count int, patience time.Duration) (Seconds, error) {
-	l, took, err := joined(c, count, patience)
+func Join(c Contestant, s Settings, count int) (Seconds, error) {
+	l, took, err := joined(c, count)
 	if l != nil {
+		if s.Logs != nil {
+			fmt.Fprint(s.Logs, l.Log())
+		}
 		l.Close()
 	}
 	return took, err
 }
 
-func joined(c Contestant, count int, patience time.Duration) (_ *lab.Lab, took Seconds, err error) {
+// joinTime is how long nodes may take to find each other.
+const joinTime = 2 * time.Minute
+
+func joined(c Contestant, count int) (_ *lab.Lab, took Seconds, err error) {
 	l, err := lab.New(lab.Options{Nodes: count, Kind: c.Kind, Flags: c.Flags, Join: c.Join})
 	if err != nil {
 		return nil, Never, err
@@ -38,9 +44,7 @@ func joined(c Contestant, count int, patience time.Duration) (_ *lab.Lab, took S
 			return l, Never, err
 		}
 	}
-	if took, err = meet(l.Nodes, patience); err != nil {
-		err = fmt.Errorf("%w\n%s", err, l.Log())
-	}
+	took, err = meet(l.Nodes, joinTime)
 	return l, took, err
 }
 
@@ -162,7 +166,7 @@ type Cost struct {
 
 // Idle measures what the nodes of a cluster cost while nothing happens.
 func Idle(c Contestant, count int, quiet, measured time.Duration) (cost Cost, err error) {
-	l, _, err := joined(c, count, 2*time.Minute)
+	l, _, err := joined(c, count)
 	if l != nil {
 		defer l.Close()
 	}

@@ -4,6 +4,7 @@ package chaos
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -30,6 +31,8 @@ type Settings struct {
 	Patience time.Duration
 	// Settle is how long a mesh must work to count as healed.
 	Settle time.Duration
+	// Logs gets what all nodes have printed, after each run.
+	Logs io.Writer
 }
 
 // nodes is how many there are in a cluster that is broken.
@@ -54,7 +57,7 @@ type Outcome struct {
 	Plain    Tally // messages to subscribers between whom and the publisher all nodes worked
 }
 
-// Run is a cluster that works and has load.
+// run is a cluster that works and has load.
 type run struct {
 	*lab.Lab
 	settings Settings
@@ -70,8 +73,8 @@ func with(c Contestant, s Settings, cables bool, observed func(nodes []*lab.Node
 	}
 	defer l.Close()
 	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%w\n%s", err, l.Log())
+		if s.Logs != nil {
+			fmt.Fprint(s.Logs, l.Log())
 		}
 	}()
 	if err := l.Start(); err != nil {
@@ -160,7 +163,7 @@ func Partition(c Contestant, s Settings) (Outcome, error) {
 	})
 }
 
-// Break has the cables of some nodes a fault.
+// Break puts a fault on the cables of some nodes, and takes it away again.
 func Break(c Contestant, s Settings, fault lab.Fault, which func(nodes []*lab.Node) []*lab.Node) (Outcome, error) {
 	return with(c, s, true, everybody, func(r *run) (out Outcome, err error) {
 		broken := which(r.Nodes)
@@ -181,9 +184,9 @@ func Break(c Contestant, s Settings, fault lab.Fault, which func(nodes []*lab.No
 	})
 }
 
-// Busy keeps all processors busy, and has a fault on all cables at the same time.
-func Busy(c Contestant, s Settings, fault lab.Fault) (Outcome, error) {
-	return Break(c, s, fault, func(nodes []*lab.Node) []*lab.Node {
+// Busy keeps all processors busy with something else.
+func Busy(c Contestant, s Settings) (Outcome, error) {
+	return Break(c, s, lab.Fault{}, func(nodes []*lab.Node) []*lab.Node {
 		burn(s.Fault)
 		return nodes
 	})
