@@ -35,6 +35,9 @@ func (m *monitored) Clusterz() monitor.Clusterz {
 	for _, p := range m.node.Degraded() {
 		z.Degraded = append(z.Degraded, monitor.Pair{From: p.From, To: p.To, Since: p.Since.UTC()})
 	}
+	for _, d := range m.node.Drift() {
+		z.Drift = append(z.Drift, monitor.Drift{What: d.Section, Values: d.Values})
+	}
 	return z
 }
 

@@ -53,6 +53,12 @@ func newApp(std streams) *cli.App {
 			requestCommand(std),
 			replyCommand(std),
 			benchCommand(std),
+			membersCommand(std),
+			drainCommand(std),
+			undrainCommand(std),
+			joinCommand(std),
+			leaveCommand(std),
+			rttCommand(std),
 			keysCommand(std),
 		},
 		Action: func(c *cli.Context) error {

@@ -27,12 +27,14 @@ func TestMain(m *testing.M) {
 		for _, name := range []string{"SHOAL_URL", "NATS_URL", "SHOAL_USER", "SHOAL_PASS", "SHOAL_AUTH", gossipKeyVariable} {
 			os.Unsetenv(name)
 		}
+		// Nor must servers of theirs be mistaken for those of the tests.
 		dir, err := os.MkdirTemp("", "shoal")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		defer os.RemoveAll(dir)
+		os.Setenv("XDG_RUNTIME_DIR", dir)
 		// A name that nobody else uses: `shoal --signal` looks for processes of the same name.
 		binary = filepath.Join(dir, fmt.Sprintf("shoal-test-%d", os.Getpid()))
 		build := exec.Command("go", "build", "-o", binary, "..")

@@ -2,6 +2,7 @@ package command
 
 import (
 	"log/slog"
+	"net/http"
 
 	"shoal/node/monitor"
 )
@@ -13,11 +14,12 @@ type extras struct {
 	profiling  *httpServer
 	pid        *pidFile
 	ports      *portsFile
+	admin      *adminSocket
 }
 
 // openExtras opens all that could fail, so that a server which lacks something does not even start.
 // Nothing is visible to others before start.
-func openExtras(s *settings) (_ *extras, err error) {
+func openExtras(s *settings, logger *slog.Logger) (_ *extras, err error) {
 	x := &extras{}
 	defer func() {
 		if err != nil {
@@ -44,6 +46,9 @@ func openExtras(s *settings) (_ *extras, err error) {
 			return nil, err
 		}
 	}
+	if x.admin, err = openAdminSocket(s.adminSocket, s.node.Port, logger); err != nil {
+		return nil, err
+	}
 	return x, nil
 }
 
@@ -58,8 +63,13 @@ func (x *extras) serve(m *monitored, logger *slog.Logger) {
 	}
 }
 
-// announce writes the files when everything is ready for who finds them.
-func (x *extras) announce(m *monitored, logger *slog.Logger) error {
+// announce writes the files when everything is ready for who finds them, and takes orders from then on.
+func (x *extras) announce(m *monitored, orders http.Handler, logger *slog.Logger) error {
+	if x.admin != nil {
+		if err := x.admin.publish(portOf(m.node.Addr()), orders, logger); err != nil {
+			return err
+		}
+	}
 	options := &m.settings.node
 	urls := portURLs{NATS: listenerURLs("nats", options.Host, portOf(m.node.Addr()))}
 	if x.monitoring != nil {
@@ -86,6 +96,9 @@ func (x *extras) announce(m *monitored, logger *slog.Logger) error {
 
 // close closes the listeners and removes the files.
 func (x *extras) close() {
+	if x.admin != nil {
+		x.admin.close()
+	}
 	if x.ports != nil {
 		x.ports.remove()
 	}

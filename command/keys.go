@@ -1,41 +1,162 @@
 package command
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
+
+	"shoal/membership"
 )
 
 // keysCommand is `shoal keys`: what there is to do with the keys of gossip.
 func keysCommand(std streams) *cli.Command {
+	k := keys{newAdminClient(std)}
 	return &cli.Command{
 		Name:      "keys",
-		Usage:     "make, list and change the keys of gossip",
-		ArgsUsage: "ACTION",
-		Description: "generate prints a new key, which belongs into the file of --gossip_key or into the environment as " +
-			gossipKeyVariable + ".",
+		Usage:     "make a key for gossip; list, install, use or remove those of a cluster",
+		ArgsUsage: "ACTION [KEY]",
+		Description: "generate prints a new key, which belongs into the file of --gossip_key or into " + gossipKeyVariable + ". " +
+			"list shows which servers have which keys, by fingerprint. install FILE gives all servers the key in a file, " +
+			"or in standard input if FILE is -. use FINGERPRINT has all encrypt with that key. remove FINGERPRINT has all " +
+			"forget it; this is refused while a server could not come back without it.",
+		Flags: k.flags(),
 		Action: func(c *cli.Context) error {
-			switch action := c.Args().First(); {
-			case action == "":
+			action, ok := k.actions()[c.Args().First()]
+			switch {
+			case !c.Args().Present():
 				return fmt.Errorf("an action is missing: %s %s", c.Command.HelpName, c.Command.ArgsUsage)
-			case action != "generate":
-				return fmt.Errorf("%q is not an action, use generate", action)
-			case c.NArg() > 1:
-				return fmt.Errorf("%q is one argument too many", c.Args().Get(1))
+			case !ok:
+				return fmt.Errorf("%q is not an action, use generate, list, install, use or remove", c.Args().First())
+			case c.NArg()-1 < action.arguments:
+				return fmt.Errorf("%s: needs %s", c.Args().First(), action.argument)
+			case c.NArg()-1 > action.arguments:
+				return fmt.Errorf("%q is one argument too many", c.Args().Get(action.arguments+1))
 			}
-			return generateKey(std)
+			return action.do(c.Context, c.Args().Get(1))
 		},
+	}
+}
+
+// keys carries out the actions of `shoal keys`.
+type keys struct{ *adminClient }
+
+// keyAction is one of them. argument is what its argument is, if it has one.
+type keyAction struct {
+	arguments int
+	argument  string
+	do        func(ctx context.Context, arg string) error
+}
+
+func (k keys) actions() map[string]keyAction {
+	return map[string]keyAction{
+		"generate": {do: func(context.Context, string) error { return k.generate() }},
+		"list":     {do: func(ctx context.Context, _ string) error { return k.list(ctx) }},
+		"install":  {1, "the file with the key, or - for standard input", k.install},
+		"use":      {1, "the fingerprint of the key, see shoal keys list", k.changer("use", "All servers encrypt with %s\n")},
+		"remove":   {1, "the fingerprint of the key, see shoal keys list", k.changer("remove", "All servers have forgotten %s\n")},
 	}
 }
 
 // keyBytes is the length of a new key, for AES-256.
 const keyBytes = 32
 
-func generateKey(std streams) error {
+func (k keys) generate() error {
 	key := make([]byte, keyBytes)
 	rand.Read(key)
-	_, err := fmt.Fprintln(std.out, base64.StdEncoding.EncodeToString(key))
+	_, err := fmt.Fprintln(k.out, base64.StdEncoding.EncodeToString(key))
 	return err
+}
+
+func (k keys) list(ctx context.Context) error {
+	var got keyList
+	if err := k.call(ctx, http.MethodGet, "/keys", nil, &got); err != nil {
+		return err
+	}
+	most := len(got.Silent)
+	if len(got.Keys) > 0 {
+		var all []string
+		for _, key := range got.Keys {
+			all = append(all, key.Holders...)
+		}
+		slices.Sort(all)
+		most += len(slices.Compact(all))
+	}
+	t := tabwriter.NewWriter(k.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FINGERPRINT\tSERVERS\tIN USE AT\tMISSING AT")
+	for _, key := range got.Keys {
+		fmt.Fprintf(t, "%s\t%d of %d\t%d\t%s\n", key.Fingerprint, len(key.Holders), most, len(key.Primary),
+			orDash(strings.Join(missingFrom(got, key.Holders), ", ")))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for name, why := range got.Silent {
+		fmt.Fprintf(k.out, "%s did not tell: %s\n", name, why)
+	}
+	return nil
+}
+
+// missingFrom returns the servers that are not among the holders of a key.
+func missingFrom(list keyList, holders []string) []string {
+	var missing []string
+	for _, key := range list.Keys {
+		for _, name := range key.Holders {
+			if !slices.Contains(holders, name) && !slices.Contains(missing, name) {
+				missing = append(missing, name)
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+func (k keys) install(ctx context.Context, file string) error {
+	if _, err := parseKey(file); err == nil {
+		return errors.New("install: takes the name of a file, not a key: everybody on this machine may see arguments")
+	}
+	var text []byte
+	var err error
+	if file == "-" {
+		text, err = io.ReadAll(io.LimitReader(k.in, longestOrder))
+	} else {
+		text, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return fmt.Errorf("install: cannot read %s: %w", file, reason(err))
+	}
+	list, err := parseKeys(string(text))
+	if err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	if len(list) > 1 {
+		return fmt.Errorf("install: %s has %d keys, install one at a time", file, len(list))
+	}
+	name := membership.Fingerprint(list[0])
+	if err := k.call(ctx, http.MethodPost, "/keys/install", keyOrder{Key: list[0]}, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(k.out, "All servers know %s; shoal keys use %s has them encrypt with it\n", name, name)
+	return err
+}
+
+// changer returns an action on a key that the servers have already.
+func (k keys) changer(action, done string) func(context.Context, string) error {
+	return func(ctx context.Context, fingerprint string) error {
+		err := k.call(ctx, http.MethodPost, "/keys/"+action, keyOrder{Fingerprint: fingerprint}, nil)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(k.out, done, fingerprint)
+		return err
+	}
 }

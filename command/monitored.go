@@ -134,5 +134,8 @@ func (m *monitored) Healthy() error {
 	case phaseStopping:
 		return errors.New("the server is shutting down")
 	}
+	if m.node.Draining() {
+		return errors.New("the server drains, its clients are moving to others")
+	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 type running struct {
 	*monitored
 	signals <-chan os.Signal
+	ordered chan bool // to leave; true is at once
 	log     *logging
 }
 
@@ -42,11 +43,29 @@ func (r *running) waitForEnd() {
 		select {
 		case <-r.node.Done():
 			return
+		case now := <-r.ordered:
+			if now {
+				return
+			}
+			r.leave()
 		case sig := <-r.signals:
 			if !r.carryOut(sig) {
 				return
 			}
 		}
+	}
+}
+
+// order has the server leave as a lame duck, or stop at once. It reports whether it is about to.
+func (r *running) order(now bool) bool {
+	if !now && !r.phase.CompareAndSwap(phaseServing, phaseLeaving) {
+		return false
+	}
+	select {
+	case r.ordered <- now:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -55,13 +55,14 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	if err := openStateDir(s.node.Cluster.StateDir); err != nil {
 		return err
 	}
-	x, err := openExtras(s)
+	x, err := openExtras(s, log.Logger)
 	if err != nil {
 		return err
 	}
 	defer x.close()
 
-	r := &running{monitored: &monitored{node: n, settings: s}, signals: signals, log: log}
+	r := &running{monitored: &monitored{node: n, settings: s}, signals: signals, log: log, ordered: make(chan bool, 1)}
+	orders := &admin{monitored: r.monitored, log: log.Logger, leave: r.order}
 	x.serve(r.monitored, log.Logger)
 	living, stop := context.WithCancel(ctx)
 	defer stop()
@@ -73,8 +74,8 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 		return optionError(err)
 	}
 	if !stopped {
-		if err = x.announce(r.monitored, log.Logger); err == nil {
-			r.phase.Store(phaseServing)
+		r.phase.Store(phaseServing)
+		if err = x.announce(r.monitored, orders.handler(), log.Logger); err == nil {
 			r.waitForEnd()
 		}
 	}

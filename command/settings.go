@@ -32,6 +32,7 @@ type settings struct {
 	signal string
 
 	gossipKeyFile string
+	adminSocket   string
 }
 
 func newSettings() *settings {
@@ -80,6 +81,9 @@ func (s *settings) flags() []cli.Flag {
 			Usage: "write the process number to `FILE`", Destination: &s.pidFile},
 		&cli.StringFlag{Category: categoryServer, Name: "ports_file_dir",
 			Usage: "write NAME_PID.ports to `DIR`, JSON with all URLs", Destination: &s.portsDir},
+		&cli.StringFlag{Category: categoryServer, Name: "admin_socket",
+			Usage:       "take orders, such as shoal drain, on the Unix socket `PATH`, which only this user may use; off is none",
+			DefaultText: "PORT.sock in a directory of this user", Destination: &s.adminSocket},
 		&cli.BoolFlag{Category: categoryServer, Name: "no_header_support",
 			Usage: "switch message headers off", Destination: &o.NoHeaders},
 		&cli.StringFlag{Category: categoryServer, Name: "signal", Aliases: []string{"sl"},

@@ -111,6 +111,7 @@ func TestFlags(t *testing.T) {
 		{"--gossip_key f --state_dir d --no_gossip", func(s *settings) {
 			s.gossipKeyFile, s.node.Cluster.StateDir, s.node.Cluster.NoGossip = "f", "d", true
 		}},
+		{"--admin_socket off", func(s *settings) { s.adminSocket = "off" }},
 		{"--no_fast_producer_stall --no_header_support", func(s *settings) {
 			s.node.NoFastProducerStall, s.node.NoHeaders = true, true
 		}},

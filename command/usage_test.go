@@ -112,7 +112,7 @@ func TestMistakes(t *testing.T) {
 		{"--cluster a:1 --gossip_key pXvpA6Ohd4oIQ3qJLmpJqA==", "--gossip_key: takes the name of a file, not a key: everybody on " +
 			"this machine may see arguments"},
 		{"--cluster a:1 --state_dir " + below, "--state_dir: cannot make " + below + ": not a directory"},
-		{"keys", "an action is missing: shoal keys ACTION"},
+		{"keys", "an action is missing: shoal keys ACTION [KEY]"},
 
 		{"-p 4333 pub a b", `-p: is a flag of the server; the flags of "shoal pub" come after it`},
 		{"pub", "a subject is missing: shoal pub SUBJECT [BODY]"},

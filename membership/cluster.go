@@ -102,7 +102,8 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c.rememberPeers(boot)
 	c.journal = &journal{view: c.view, keyring: c.keyring.keys}
 	c.admission = &admission{self: o.ID, cluster: o.Cluster, view: c.view, log: o.Logger, limit: c.limit}
-	c.libraryLog = &libraryLog{log: o.Logger, limit: c.limit, noUDP: c.useStreams}
+	c.libraryLog = &libraryLog{log: o.Logger, limit: c.limit, noUDP: c.useStreams,
+		missed: func(id string) { c.view.missed(time.Now(), id) }}
 	c.transport = newTransport(&c.o, c.journal, c.limit)
 	c.transport.offers = func(nc net.Conn) { c.takeOffer(nc, nc.RemoteAddr().String()) }
 	c.conf = c.configure(tags)
@@ -382,7 +383,8 @@ func (c *Cluster) Hint(addr string) {
 	}
 }
 
-// Forget has all members forget one that has failed or left.
+// Forget has all members treat one that has failed as one that has left: it is not dialled any more, nor
+// waited for, and vanishes from the list after a while. If it is not dead after all, it comes back.
 func (c *Cluster) Forget(ctx context.Context, id string) error {
 	if err := c.usable(); err != nil {
 		return err
@@ -391,11 +393,18 @@ func (c *Cluster) Forget(ctx context.Context, id string) error {
 	if !ok {
 		return errNotAMember
 	}
-	if m.Lives() {
+	switch {
+	case m.Lives():
 		return fmt.Errorf("%s is %s", m.describe(), m.Liveness)
+	case m.Liveness == Left:
+		return nil
 	}
 	done := make(chan error, 1)
-	c.goes(func(context.Context) { done <- c.serf.RemoveFailedNodePrune(id) })
+	c.goes(func(context.Context) {
+		// Its variant that forgets at once would also forget a member that lives, for those who see it
+		// alive when they hear of it.
+		done <- c.serf.RemoveFailedNode(id)
+	})
 	select {
 	case err := <-done:
 		return err

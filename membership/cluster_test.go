@@ -74,14 +74,7 @@ func TestCrashAndLeave(t *testing.T) {
 	if err := nodes[0].Forget(context.Background(), nodes[2].o.ID); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "forgotten", func() string {
-		for _, n := range nodes[:2] {
-			if m, ok := n.Member(nodes[2].o.ID); ok {
-				return fmt.Sprintf("%s still has it as %s", n.o.Name, m.Liveness)
-			}
-		}
-		return ""
-	})
+	liveness(t, nodes[:2], nodes[2], Left)
 }
 
 func TestStateAndTags(t *testing.T) {
@@ -163,6 +156,9 @@ func TestSplitIsHealed(t *testing.T) {
 	a, b := nodes[:3], nodes[3:]
 	nw.put(1, b...)
 	eventually(t, "two islands", func() string { return sees(a, a) + sees(b, b) })
+	for _, m := range b {
+		liveness(t, a, m, Failed)
+	}
 	// The library would forget them after a while; then only seeds can heal.
 	for _, n := range a {
 		for _, m := range b {
@@ -455,7 +451,7 @@ func TestRuntimeJoin(t *testing.T) {
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 	nw := newNetwork()
-	nodes := startCluster(t, nw, 3)
+	nodes := startCluster(t, nw, 3, func(o *Options) { o.Profile = LAN })
 	together(t, nodes)
 	before := slices.Clone(nodes[0].Members())
 	udp, err := net.Dial("udp", nodes[0].addr)
@@ -476,7 +472,7 @@ func TestHostileInput(t *testing.T) {
 			b = append([]byte("\xf4\x05other"), b...)
 		}
 		_, _ = udp.Write(b)
-		if i%100 == 0 {
+		if i%50 == 0 {
 			time.Sleep(time.Millisecond) // or the kernel drops most of them
 		}
 	}
@@ -503,7 +499,10 @@ func TestHostileInput(t *testing.T) {
 		return ""
 	})
 	together(t, nodes)
-	if now := nodes[0].Members(); !slices.EqualFunc(before, now, func(a, b Member) bool { return a.sameNews(&b) }) {
+	if now := nodes[0].Members(); !slices.EqualFunc(before, now, func(a, b Member) bool {
+		a.Since, b.Since = time.Time{}, time.Time{} // a flood on a busy machine may have made somebody wait
+		return a.sameNews(&b)
+	}) {
 		t.Errorf("the members have changed:\n%+v\n%+v", before, now)
 	}
 	if n := strings.Count(nodes[0].log.String(), "Refused"); n > 8 {

@@ -165,7 +165,8 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte{typeChecksum, 0, 0, 0, 0, typeAlive})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		j := &journal{view: newView()}
-		j.read(append(slices.Clone(labelHeader), b...), time.Now())
+		j.sent(append(slices.Clone(labelHeader), b...), time.Now())
+		j.received(append(slices.Clone(labelHeader), b...), time.Now())
 		if len(j.view.members()) != 0 {
 			t.Error("members out of nothing")
 		}

@@ -9,6 +9,7 @@ import (
 	mrand "math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,21 @@ import (
 // patience is how long a test waits for what normally takes a fraction of a second.
 const patience = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	// The library does not wait for a probe that is under way, which takes up to 4 s.
+	for deadline := time.Now().Add(patience); code == 0; {
+		err := goleak.Find()
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 // network is what the nodes of a test are connected by. It can be cut.
 type network struct {
@@ -260,7 +275,8 @@ func sees(nodes, others []*testNode) string {
 		}
 		for _, o := range others {
 			if !living[o.o.ID] {
-				return fmt.Sprintf("%s does not see %s", n.o.Name, o.o.Name)
+				m, ok := n.Member(o.o.ID)
+				return fmt.Sprintf("%s does not see %s: %s since %v, known %v, the library knows %d", n.o.Name, o.o.Name, m.Liveness, time.Since(m.Since), ok, n.list.NumMembers())
 			}
 		}
 		if len(living) != len(others) {

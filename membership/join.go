@@ -15,11 +15,13 @@ import (
 const (
 	// firstRetry and lastRetry are the shortest and the longest time between two attempts of a node that
 	// knows nobody; retryGrowth is by how much it grows, and jitter by how much it varies.
-	firstRetry, lastRetry = 100 * time.Millisecond, 5 * time.Second
+	firstRetry, lastRetry = 100 * time.Millisecond, 2 * time.Second
 	retryGrowth           = 1.6
 	jitter                = 0.25
 	// contactsAtOnce is how many seeds are contacted at the same time.
 	contactsAtOnce = 4
+	// redialsAtOnce is how many failed members are contacted one after the other.
+	redialsAtOnce = 2
 	// aliasFactor is by how much rarer a seed is contacted that answers but is no member's address, such
 	// as a balancer in front of the cluster.
 	aliasFactor = 6
@@ -59,6 +61,7 @@ func (j *joiner) nudge() {
 func (j *joiner) run(ctx context.Context) {
 	retry := firstRetry
 	soon := slices.Clone(j.c.timing.resync) // looks that come earlier, after the node has joined
+	var seedsAgain time.Time                // when seeds are due
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -70,22 +73,55 @@ func (j *joiner) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		wasAlone := j.c.alone()
-		j.round(ctx)
-		wait := j.c.timing.seedInterval
-		switch {
-		case !j.c.alone():
+		if now := time.Now(); wasAlone || !now.Before(seedsAgain) {
+			j.round(ctx)
+			wait := j.c.timing.seedInterval
 			if wasAlone {
 				soon = slices.Clone(j.c.timing.resync)
 			}
-			retry = firstRetry
 			if len(soon) > 0 {
 				wait, soon = min(wait, soon[0]), soon[1:]
 			}
-		case !j.seeds.none():
-			wait = retry
-			retry = min(time.Duration(float64(retry)*retryGrowth), lastRetry)
+			seedsAgain = now.Add(vary(wait))
 		}
-		timer.Reset(vary(wait))
+		j.redial(ctx)
+		wait := min(time.Until(seedsAgain), vary(j.c.timing.redialInterval))
+		if j.c.alone() && !j.seeds.none() {
+			wait = min(wait, vary(retry))
+			retry = min(time.Duration(float64(retry)*retryGrowth), lastRetry)
+		} else {
+			retry = firstRetry
+		}
+		timer.Reset(wait)
+	}
+}
+
+// redial contacts members that have failed, in case they are back. Each side of a split makes about as many
+// attempts as it has lost members, shared among those that it still has: so the smaller side does most of
+// the work, and a cluster of fifty that has lost one does not storm its address.
+func (j *joiner) redial(ctx context.Context) {
+	var lost []string
+	living := 0
+	all := j.c.view.members()
+	for i := range all {
+		switch m := &all[i]; {
+		case m.Lives():
+			living++
+		case m.Liveness == Failed && !superseded(m, all):
+			lost = append(lost, m.Gossip)
+		}
+	}
+	if len(lost) == 0 || rand.IntN(max(living, 1)) >= len(lost) {
+		return
+	}
+	rand.Shuffle(len(lost), func(a, b int) { lost[a], lost[b] = lost[b], lost[a] })
+	for _, addr := range lost[:min(len(lost), redialsAtOnce)] {
+		// That it fails is expected, so it is no line in the log.
+		before := j.c.list.NumMembers()
+		if _, err := j.c.list.Join([]string{addr}); err == nil {
+			j.joined(ctx, addr, before)
+			return
+		}
 	}
 }
 
@@ -170,6 +206,12 @@ func (j *joiner) exchange(ctx context.Context, addr string) error {
 	j.mu.Lock()
 	j.last = ""
 	j.mu.Unlock()
+	j.joined(ctx, addr, before)
+	return nil
+}
+
+// joined notes that notes were compared with addr, before which so many members were known to live.
+func (j *joiner) joined(ctx context.Context, addr string, before int) {
 	j.c.settle(ctx)
 	if now := j.c.list.NumMembers(); now > before {
 		j.c.o.Logger.Info("Joined members", "via", addr, "members", now)
@@ -178,7 +220,6 @@ func (j *joiner) exchange(ctx context.Context, addr string) error {
 		default:
 		}
 	}
-	return nil
 }
 
 // oneLine returns what an error of memberlist says, without its decoration.

@@ -17,6 +17,7 @@ type libraryLog struct {
 	limit   *limiter
 	refused atomic.Uint64     // lines about input that made no sense
 	noUDP   func(name string) // a member answers over TCP but not over UDP
+	missed  func(name string) // a member has not answered a probe in any way
 }
 
 // logger returns what the libraries write to.
@@ -41,8 +42,10 @@ var quiet = []string{
 	"reply for non-running",     // an answer that came late
 	"query reply ID mismatch",
 	"old query", "old event", "Refuting", "forgoing reconnect", "attempting reconnect",
-	"Push/Pull with", "Failed fallback", "Failed UDP ping",
+	"Push/Pull with", "Marking", "Failed fallback", "Failed UDP ping",
 }
+
+var notAnswered = regexp.MustCompile(`memberlist: Suspect (\S+) has failed, no acks received`)
 
 var udpBlocked = regexp.MustCompile(`Was able to connect to (\S+) over TCP but UDP probes failed`)
 
@@ -64,6 +67,10 @@ func (l *libraryLog) Write(p []byte) (int, error) {
 	if m := udpBlocked.FindStringSubmatch(line); m != nil {
 		l.noUDP(m[1])
 		return len(p), nil
+	}
+	if m := notAnswered.FindStringSubmatch(line); m != nil {
+		l.missed(m[1])
+		level = slog.LevelDebug
 	}
 	if level > slog.LevelDebug {
 		if containsAny(line, nonsense) {

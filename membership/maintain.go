@@ -14,13 +14,16 @@ import (
 const (
 	// tick is how often the node looks after what nobody tells it of.
 	tick = time.Second
+	// suspectsAtOnce bounds how many suspects are asked in one tick.
+	suspectsAtOnce = 16
 	// measureEvery is how often estimated round trips are brought up to date.
 	measureEvery = 5 * time.Second
 	// checkEvery is how often the list of members is compared with the library's, and checkTime how long
 	// the library may take to tell: it is stuck if it takes longer.
 	checkEvery, checkTime = 30 * time.Second, 2 * time.Second
-	// checkAgain is how long a difference must last, since news may be on their way.
-	checkAgain = 500 * time.Millisecond
+	// checkAgain is how long a difference must last. News are on their way for microseconds, and for longer
+	// on a busy machine.
+	checkAgain = time.Second
 	// supersededTime is how long a member is remembered that has failed and whose place another one has
 	// taken: long enough that news of it have died down.
 	supersededTime = 10 * time.Second
@@ -43,6 +46,7 @@ func (c *Cluster) maintain(ctx context.Context) {
 		}
 		now := time.Now()
 		c.tellLate(now)
+		c.askSuspects(ctx, now)
 		if n := c.view.expire(now, c.timing.longestSuspicion(len(c.view.members()))); n > 0 {
 			c.drift.Add(uint64(n))
 		}
@@ -63,25 +67,45 @@ func (c *Cluster) maintain(ctx context.Context) {
 	}
 }
 
+// askSuspects asks members whether they live that have been suspects for a while. That they have denied it
+// can have gone unseen, see journal; and whoever answers is one to send messages to, whatever others say.
+func (c *Cluster) askSuspects(ctx context.Context, now time.Time) {
+	asked := 0
+	for _, m := range c.view.members() {
+		if m.Liveness != Suspect || now.Sub(m.Since) < tick/2 || asked == suspectsAtOnce {
+			continue
+		}
+		asked++
+		c.goes(func(context.Context) {
+			if _, err := c.Ping(ctx, m.ID); err == nil {
+				c.view.answers(time.Now(), m.ID)
+			}
+		})
+	}
+}
+
 // compare compares the list of members with the library's, and repairs it if they differ for a while. The
 // events that it is made of cannot be lost as far as is known; this is for what is not known.
 func (c *Cluster) compare(ctx context.Context) {
 	theirs, ok := c.ask(ctx)
-	if !ok || len(c.differences(theirs)) == 0 {
+	if !ok {
 		return
 	}
+	events := c.differences(theirs)
+	if len(events) == 0 {
+		return
+	}
+	// What differs may be on its way, or was when the library was asked: whatever has an event before
+	// the time is over is left alone.
+	noted := c.view.revisions()
 	select {
 	case <-ctx.Done():
 		return
 	case <-time.After(checkAgain):
 	}
-	if theirs, ok = c.ask(ctx); !ok {
-		return
-	}
-	if events := c.differences(theirs); len(events) > 0 {
-		c.drift.Add(uint64(len(events)))
-		c.o.Logger.Warn("The list of members was out of date", "members", len(events))
-		c.view.apply(time.Now(), events...)
+	if n := c.view.repair(time.Now(), noted, events); n > 0 {
+		c.drift.Add(uint64(n))
+		c.o.Logger.Warn("The list of members was out of date", "members", n)
 	}
 }
 
@@ -132,7 +156,7 @@ func (c *Cluster) differences(theirs []serf.Member) (events []event) {
 				k = joined
 			}
 		}
-		m.Liveness, m.Since, m.Incarnation, m.RTT = ours.Liveness, ours.Since, ours.Incarnation, ours.RTT
+		m.Liveness, m.Since = ours.Liveness, ours.Since
 		if k != updated || !ours.sameNews(&m) {
 			events = append(events, event{k, m})
 		}
@@ -247,7 +271,7 @@ func (c *Cluster) Ping(ctx context.Context, id string) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s does not answer", m.describe())
 	}
-	return d, nil
+	return max(d, 0), nil // the library looks at the clock after it has sent
 }
 
 // RTT returns the estimated round trip between two members, given their IDs, from where their network

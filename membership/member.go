@@ -38,7 +38,7 @@ type Liveness uint8
 const (
 	// Alive: it answers.
 	Alive Liveness = iota
-	// Suspect: somebody's probes were not answered, and it has not objected yet.
+	// Suspect: somebody's probes were not answered, and it has neither objected nor answered this node.
 	Suspect
 	// Failed: nor has it in the time it was given. It is told news and dialled for a while.
 	Failed
@@ -75,7 +75,8 @@ type Member struct {
 	Self                           bool
 	Boot                           time.Time // when it started, by its own clock
 
-	ring int64 // generation of its gossip keys
+	ring     int64  // generation of its gossip keys
+	answered uint32 // suspicions of earlier incarnations are settled, since it has answered
 }
 
 // Lives reports whether the member is to be treated as there.
@@ -87,6 +88,7 @@ func (m *Member) sameNews(o *Member) bool {
 	a.Tags, b.Tags = nil, nil
 	a.RTT, b.RTT = 0, 0
 	a.Incarnation, b.Incarnation = 0, 0
+	a.answered, b.answered = 0, 0
 	return reflect.DeepEqual(a, b) && maps.Equal(m.Tags, o.Tags)
 }
 

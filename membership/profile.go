@@ -65,6 +65,7 @@ type timing struct {
 	queueDepth        int           // news that may wait to be sent, before the oldest are dropped
 	resync            []time.Duration
 	seedInterval      time.Duration // between two looks for seeds that are not members
+	redialInterval    time.Duration // between two looks for failed members that are back
 }
 
 // timing returns the numbers of a profile. They are measured, see docs/membership.md.
@@ -101,13 +102,16 @@ func (p Profile) timing() timing {
 		packetSize: 1400,
 		reclaim:    5 * time.Second,
 		// A full exchange shrinks to a fourth.
-		compress:          true,
+		compress: true,
+		// The library's own attempts are a second line: they leave much to chance, see joiner.redial.
 		reconnectInterval: 5 * time.Second,
 		// Longer than any outage somebody would wait for; the loop over the seeds has no limit at all.
 		reconnectTimeout: 6 * time.Hour,
 		tombstone:        time.Hour,
 		reapInterval:     5 * time.Second,
-		broadcastTimeout: 3 * time.Second,
+		// Two of these and the next are what a server that stops may have to wait for, if all stop at once
+		// and nobody is left to hear its goodbye.
+		broadcastTimeout: time.Second,
 		leavePropagate:   500 * time.Millisecond,
 		queueDepth:       1024,
 		// News of a join run out of retransmissions before a newcomer that knows nobody has heard of
@@ -115,6 +119,8 @@ func (p Profile) timing() timing {
 		resync: []time.Duration{250 * time.Millisecond, time.Second, 5 * time.Second},
 		// Bounds how long a split lasts after the network has healed.
 		seedInterval: 10 * time.Second,
+		// A split is healed in about this time: the small side tries it every time, the large one seldom.
+		redialInterval: 2 * time.Second,
 	}
 	switch p {
 	case Local:
@@ -133,7 +139,7 @@ func (p Profile) timing() timing {
 		t.reconnectTimeout, t.tombstone = 10*time.Minute, 10*time.Minute
 		t.broadcastTimeout, t.leavePropagate = time.Second, 200*time.Millisecond
 		t.resync = []time.Duration{250 * time.Millisecond, time.Second}
-		t.seedInterval = 2 * time.Second
+		t.seedInterval, t.redialInterval = 2*time.Second, time.Second
 	case WAN:
 		// The probe must wait for the other side of the world, and a lossy hour must not cost members.
 		t.probeInterval, t.probeTimeout = 3*time.Second, 1500*time.Millisecond
@@ -146,10 +152,10 @@ func (p Profile) timing() timing {
 		t.reclaim = 30 * time.Second
 		t.reconnectInterval, t.reapInterval = 30*time.Second, 15*time.Second
 		t.reconnectTimeout, t.tombstone = 24*time.Hour, 24*time.Hour
-		t.broadcastTimeout, t.leavePropagate = 5*time.Second, 2*time.Second
+		t.broadcastTimeout, t.leavePropagate = time.Second, time.Second
 		t.queueDepth = 4096
 		t.resync = []time.Duration{time.Second, 5 * time.Second}
-		t.seedInterval = time.Minute
+		t.seedInterval, t.redialInterval = time.Minute, 10*time.Second
 	}
 	return t
 }

@@ -103,7 +103,7 @@ func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
 // WriteToAddress implements memberlist's NodeAwareTransport. It never waits for a stream.
 func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	now := time.Now()
-	t.journal.read(b, now)
+	t.journal.sent(b, now)
 	to, err := netip.ParseAddrPort(a.Addr)
 	if err != nil {
 		return now, err
@@ -123,6 +123,7 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 
 // deliver hands a packet to memberlist.
 func (t *transport) deliver(b []byte, from net.Addr, at time.Time) {
+	t.journal.received(b, at)
 	select {
 	case t.packets <- &memberlist.Packet{Buf: b, From: from, Timestamp: at}:
 	default:

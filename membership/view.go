@@ -2,6 +2,7 @@ package membership
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,10 +17,12 @@ type view struct {
 
 	mu   sync.Mutex // guards the rest. Nothing is called while it is held
 	byID map[string]*Member
+	revs map[string]uint64 // number of the last event of each member
+	rev  uint64            // number of the last event
 }
 
 func newView() *view {
-	v := &view{changed: make(chan struct{}, 1), byID: make(map[string]*Member)}
+	v := &view{changed: make(chan struct{}, 1), byID: make(map[string]*Member), revs: make(map[string]uint64)}
 	v.list.Store(&[]Member{})
 	return v
 }
@@ -73,14 +76,17 @@ func (v *view) apply(now time.Time, events ...event) {
 // note notes an event, and reports whether it changed anything.
 func (v *view) note(now time.Time, e event) bool {
 	old := v.byID[e.m.ID]
+	v.rev++
+	v.revs[e.m.ID] = v.rev
 	if e.kind == reaped {
 		delete(v.byID, e.m.ID)
+		delete(v.revs, e.m.ID)
 		return old != nil
 	}
 	m := e.m
 	m.Since = now
 	if old != nil {
-		m.Liveness, m.Since, m.Incarnation, m.RTT = old.Liveness, old.Since, old.Incarnation, old.RTT
+		m.Liveness, m.Since, m.Incarnation, m.RTT, m.answered = old.Liveness, old.Since, old.Incarnation, old.RTT, old.answered
 	}
 	to := m.Liveness
 	switch e.kind {
@@ -102,10 +108,36 @@ func (v *view) note(now time.Time, e event) bool {
 	return true
 }
 
+// revisions returns the number of the last event of each member.
+func (v *view) revisions() map[string]uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return maps.Clone(v.revs)
+}
+
+// repair applies those events whose member has had no other since it had these revisions, and returns how
+// many.
+func (v *view) repair(now time.Time, since map[string]uint64, events []event) (repaired int) {
+	v.mu.Lock()
+	for _, e := range events {
+		if v.revs[e.m.ID] == since[e.m.ID] && v.note(now, e) {
+			repaired++
+		}
+	}
+	if repaired > 0 {
+		v.publish()
+	}
+	v.mu.Unlock()
+	if repaired > 0 {
+		v.signal()
+	}
+	return repaired
+}
+
 // suspected notes that this node has begun to suspect a member, in the incarnation that it last knew.
 func (v *view) suspected(now time.Time, id string, incarnation uint32) {
 	v.doubt(id, func(m *Member) bool {
-		if m.Self || incarnation < m.Incarnation {
+		if m.Self || incarnation < m.Incarnation || incarnation < m.answered {
 			return false
 		}
 		m.Incarnation = incarnation
@@ -128,6 +160,41 @@ func (v *view) refuted(now time.Time, id string, incarnation uint32) {
 			return false
 		}
 		m.Liveness, m.Since = Alive, now
+		return true
+	})
+}
+
+// denied notes that somebody passes on that a member lives in that incarnation. It ends a suspicion of an
+// earlier one; what else is to be believed is for the library to say.
+func (v *view) denied(now time.Time, id string, incarnation uint32) {
+	v.doubt(id, func(m *Member) bool {
+		if m.Liveness != Suspect || incarnation <= m.Incarnation {
+			return false
+		}
+		m.Incarnation, m.Liveness, m.Since = incarnation, Alive, now
+		return true
+	})
+}
+
+// answers notes that a suspect has answered this node. What is still passed on about the incarnation that
+// was suspected does not count any more.
+func (v *view) answers(now time.Time, id string) {
+	v.doubt(id, func(m *Member) bool {
+		if m.Liveness != Suspect {
+			return false
+		}
+		m.Liveness, m.Since, m.answered = Alive, now, m.Incarnation+1
+		return true
+	})
+}
+
+// missed notes that a member has not answered this node's probe.
+func (v *view) missed(now time.Time, id string) {
+	v.doubt(id, func(m *Member) bool {
+		if m.Self || m.Liveness != Alive {
+			return false
+		}
+		m.Liveness, m.Since = Suspect, now
 		return true
 	})
 }

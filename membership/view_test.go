@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +85,22 @@ func TestOldRumoursAreNotBelieved(t *testing.T) {
 	}
 	if n := v.expire(now.Add(2*time.Hour), time.Hour); n != 1 {
 		t.Error(n)
+	}
+}
+
+func TestRepairLeavesAloneWhatHasChanged(t *testing.T) {
+	v := newView()
+	now := time.Now()
+	v.apply(now, event{joined, Member{ID: "a"}}, event{joined, Member{ID: "b"}})
+	since := v.revisions()
+	v.apply(now, event{failed, Member{ID: "b"}}, event{joined, Member{ID: "c"}})
+	n := v.repair(now, since, []event{{failed, Member{ID: "a"}}, {left, Member{ID: "b"}}, {reaped, Member{ID: "c"}}, {joined, Member{ID: "d"}}})
+	var got []string
+	for _, m := range v.members() {
+		got = append(got, m.ID+" "+m.Liveness.String())
+	}
+	if n != 2 || strings.Join(got, ", ") != "a failed, b failed, c alive, d alive" {
+		t.Error(n, got)
 	}
 }
 

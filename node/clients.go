@@ -16,6 +16,7 @@ type clients struct {
 	mu     sync.Mutex // guards the rest
 	byID   map[uint64]*client
 	closed *ending       // why nobody may connect any more
+	held   *ending       // why nobody may connect for the time being
 	empty  chan struct{} // closed when nobody is connected and nobody may connect any more
 	gone   traffic       // of clients that have left
 }
@@ -33,6 +34,9 @@ func (t *clients) add(c *client) *ending {
 	if t.closed != nil {
 		return t.closed
 	}
+	if t.held != nil {
+		return t.held
+	}
 	if len(t.byID) >= t.max {
 		return &ending{reason: reasonMaxConnections, text: wire.TextMaxConnections}
 	}
@@ -40,6 +44,13 @@ func (t *clients) add(c *client) *ending {
 	// Under the lock, so that a node that has refused everybody waits for all who came before.
 	c.node.wg.Add(1)
 	return nil
+}
+
+// hold lets nobody connect for the time being, or everybody again if e is nil.
+func (t *clients) hold(e *ending) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held = e
 }
 
 func (t *clients) remove(c *client) {

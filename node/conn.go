@@ -51,6 +51,9 @@ type conn struct {
 	start    time.Time
 	remote   string // address of the other side
 	isRoute  bool   // the other side is a server of the cluster
+	// dedicated says that it is a route for one account, which operations do not name. It is set
+	// before there is any interest.
+	dedicated bool
 
 	// headers says that the other side understands messages with headers.
 	headers atomic.Bool
@@ -384,7 +387,11 @@ func (c *conn) unsubscribeAll() {
 
 // LogValue implements [slog.LogValuer]: the attributes by which the log tells connections apart.
 func (c *conn) LogValue() slog.Value {
-	attrs := []slog.Attr{slog.String("addr", c.remote), slog.Uint64("cid", c.id)}
+	number := "cid"
+	if c.isRoute {
+		number = "rid"
+	}
+	attrs := []slog.Attr{slog.String("addr", c.remote), slog.Uint64(number, c.id)}
 	if label := c.label.Load(); label != nil {
 		attrs = append(attrs, slog.String("client", *label))
 	}

@@ -13,12 +13,13 @@ import (
 // How far news about a server is to travel, as INFO says it.
 const (
 	gossipDefault = 0
-	gossipStop    = 1 // the receiver does not pass it on
-	gossipForce   = 2 // the receiver passes it on although it has itself only heard of it
+	gossipStop    = 1  // the receiver does not pass it on
+	gossipForce   = 2  // the receiver passes it on although it has itself only heard of it
+	gossipKeep    = -1 // not on the wire: as it was heard first
 )
 
 // shoalProto is [wire.ShoalInfo.Proto] of this version.
-const shoalProto = 1
+const shoalProto = 2
 
 // routeInfo returns the INFO for a peer, or for one that has not said who it is yet.
 func (n *Node) routeInfo(r *route) *wire.ServerInfo {
@@ -41,12 +42,13 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		LNOCU:          true,
 		LN:             true,
 		LameDuck:       n.state.isLame(),
-		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed},
+		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil},
 	}
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
 	}
-	if !opts.NoAdvertise {
+	// What a nats-server is told of it could not be taken back.
+	if away := n.Draining() && r != nil && r.isShoal; !opts.NoAdvertise && !away {
 		info.ConnectURLs = n.ownURLs()
 	}
 	if opts.Compression != CompressionOff {
@@ -90,17 +92,13 @@ func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
 // registered spreads the news of a new route.
 func (n *Node) registered(r *route) {
 	n.targets.connected(r.peer().ID)
-	news := *r.peer()
-	news.IP = r.url()
-	news.Nonce = ""
-	news.GossipMode = gossipStop
-	line := news.Append(nil)
+	line := r.news().Append(nil)
 	// What a dialler was told about this peer, it has been told about the others as well. The
 	// others, if they are shoal nodes, are told the newcomer's address by it.
 	tell := r.peer().GossipMode != gossipStop && (r.attempt == nil || r.attempt.configured || r.attempt.mode == gossipForce)
 	for _, other := range n.routes.list() {
-		if other == r {
-			continue
+		if other.peer().ID == r.peer().ID {
+			continue // another connection to the same server
 		}
 		if tell {
 			other.sendLine(line)
@@ -108,16 +106,26 @@ func (n *Node) registered(r *route) {
 		if r.isShoal {
 			// nats-server leaves it to the others to dial the newcomer. Told of them, it can wait
 			// for their interest before it serves clients.
-			known := *other.peer()
-			known.IP = other.url()
-			known.Nonce = ""
-			known.GossipMode = gossipStop
-			r.sendLine(known.Append(nil))
+			r.sendLine(other.news().Append(nil))
 		}
 	}
 	host, port := r.address()
-	n.targets.learn(time.Now(), r.peer().ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipStop, r.peer().AuthRequired)
+	if c := n.members.cluster.Load(); c != nil && r.isShoal && r.peer().Shoal.Gossip {
+		// Nodes that know each other by routes alone gossip all the same.
+		c.Hint(net.JoinHostPort(host, strconv.Itoa(port)))
+	}
+	n.targets.learn(time.Now(), r.peer().ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipKeep, r.peer().AuthRequired)
 	n.urls.changed()
+}
+
+// news returns what others are told of the peer.
+func (r *route) news() *wire.ServerInfo {
+	news := *r.peer()
+	news.IP = r.url()
+	news.GossipMode = gossipStop
+	// These are about the connection.
+	news.Nonce, news.RouteAccount, news.RoutePoolIdx = "", "", 0
+	return &news
 }
 
 // hear takes note of a server that a peer knows.

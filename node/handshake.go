@@ -181,7 +181,12 @@ func (r *route) acquainted(w *work) error {
 	if err := r.place(); err != nil {
 		return err
 	}
-	w.parser.DedicatedAccount = r.dedicated()
+	if _, fixed := r.node.cluster.get(); !fixed && !r.isShoal && r.attempt == nil && r.node.targets.pending(r.peer().ID) {
+		// Servers of a cluster without a name drop routes to agree on one. When a nats-server then
+		// dials this node again, it tells nobody of it; when it is dialled, it does.
+		return &ending{reason: reasonDuplicateRoute}
+	}
+	w.parser.DedicatedAccount = r.dedicatedAccount()
 	if r.isShoal && r.node.id < r.peer().ID { // this node is the judge
 		if err := r.register(); err != nil {
 			return err

@@ -64,7 +64,7 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		ClientID:     c.id,
 		ClientIP:     c.ip(),
 		ConnectURLs:  urls,
-		LameDuck:     n.state.isLame(),
+		LameDuck:     n.sendsAway(),
 		ConnectInfo:  connected,
 	}
 	if n.opts.Cluster.Port != 0 {

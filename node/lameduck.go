@@ -26,6 +26,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	if !n.state.beginLame() {
 		return errors.New("the node is a lame duck already")
 	}
+	n.drain.allow(false)
 	n.log.Info("Entering lame duck mode, stop accepting new clients")
 	n.port.close()
 	n.clients.refuse(&ending{reason: reasonServerShutdown})
@@ -40,13 +41,14 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	n.urls.retire()
 	if len(clients) > 0 {
 		n.pause(ctx, n.opts.LameDuckGrace)
-		n.closePaced(ctx)
+		n.closePaced(ctx, false)
 	}
 	return n.Shutdown(ctx)
 }
 
-// closePaced closes the connections of clients one after the other, in no particular order.
-func (n *Node) closePaced(ctx context.Context) {
+// closePaced closes the connections of clients one after the other, in no particular order. When ctx ends
+// it closes the rest at once, or leaves them alone if that is how it can be halted.
+func (n *Node) closePaced(ctx context.Context, halts bool) {
 	clients := n.clients.all()
 	if len(clients) == 0 {
 		return
@@ -59,6 +61,9 @@ func (n *Node) closePaced(ctx context.Context) {
 			// Clients that leave by themselves make the steps of the others no longer.
 			step := min(max(time.Until(end), 0)/time.Duration(len(clients)-i), maxLameDuckStep)
 			n.pause(ctx, step/2+rand.N(step/2+1))
+		}
+		if halts && ctx.Err() != nil {
+			return
 		}
 		c.end(&ending{reason: reasonServerShutdown})
 	}

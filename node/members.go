@@ -20,6 +20,7 @@ type members struct {
 	packets net.PacketConn
 	settled atomic.Bool // who was found at the start is known to the dialer
 	missing missing
+	drift   driftLog
 }
 
 // membersTick is how often the node looks at the members although nothing is said to have changed.
@@ -69,6 +70,9 @@ func (m *members) start(ctx context.Context) error {
 		return err
 	}
 	m.cluster.Store(cluster)
+	if err := cluster.SetTag(driftTag, digests(n.settings())); err != nil {
+		n.log.Warn("Others will not see whether this server is configured like them", "error", err)
+	}
 	return nil
 }
 
@@ -103,6 +107,7 @@ func (m *members) apply(now time.Time) {
 		m.follow(&member, now)
 	}
 	m.missing.update(n, c, now)
+	m.drift.update(n, c.Members(), now)
 	if joined || len(n.opts.Cluster.Join) == 0 || c.Health().LastJoin != "" {
 		if !m.settled.Swap(true) {
 			n.readiness.check()
@@ -176,10 +181,10 @@ func (m *members) setState(s membership.State) {
 	}
 }
 
-// leave says goodbye to the other members.
+// leave says goodbye to the other members, if there is somebody to hear it.
 func (m *members) leave() {
 	c := m.cluster.Load()
-	if c == nil {
+	if c == nil || !c.Health().Joined {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

@@ -104,3 +104,24 @@ func TestDuplicateNameStopsTheNewcomer(t *testing.T) {
 		t.Errorf("the older one: %v", a.Err())
 	}
 }
+
+// TestNodesWithRoutesGossip checks that nodes which were told of each other by --routes alone become
+// members of one cluster, too.
+func TestNodesWithRoutesGossip(t *testing.T) {
+	var nodes []*Node
+	for i := range 3 {
+		nodes = append(nodes, startPeer(t, fmt.Sprintf("n%d", i), ClusterOptions{GossipProfile: membership.Local}, nodes[:min(i, 1)]))
+	}
+	waitForMesh(t, nodes)
+	for _, n := range nodes {
+		eventually(t, "all are members", func() bool {
+			alive := 0
+			for _, m := range n.Members() {
+				if m.Liveness == membership.Alive {
+					alive++
+				}
+			}
+			return alive == len(nodes)
+		})
+	}
+}

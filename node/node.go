@@ -53,6 +53,8 @@ type Node struct {
 	urls          urls
 	readiness     readiness
 	members       members
+	asks          asks
+	drain         drain
 	failure       atomic.Pointer[error] // why the node has stopped by itself
 
 	buffers    bufferPool
@@ -114,6 +116,7 @@ func New(opts Options) (*Node, error) {
 	n.urls.init(n)
 	n.readiness.init(n)
 	n.members.node = n
+	n.asks.init(n)
 	return n, nil
 }
 
@@ -167,6 +170,7 @@ func (n *Node) Start(ctx context.Context) error {
 		<-n.done
 		return failed
 	}
+	n.drain.allow(true)
 	n.log.Info("Listening for client connections on " + n.listening())
 	n.log.Info("Server is ready")
 	return nil
@@ -203,6 +207,7 @@ func (n *Node) startCluster(running context.Context) error {
 			n.routePort = port
 		}
 	}
+	n.asks.start(running)
 	name, fixed := n.cluster.get()
 	if !fixed {
 		n.log.Info("Cluster name was not configured, calling it " + name)
@@ -236,6 +241,7 @@ func (n *Node) clusterPort() int { return n.routeListener.Addr().(*net.TCPAddr).
 // windUp ends everything in good order. Peers and clients are told before anything is closed, and
 // routes are closed when the last client has gone, so that what clients sent until then arrives.
 func (n *Node) windUp() {
+	n.drain.allow(false)
 	n.port.close()
 	why := &ending{reason: reasonServerShutdown}
 	if n.routeListener != nil {

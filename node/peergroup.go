@@ -57,23 +57,25 @@ func (c *cache) resolvePeers(e *entry, subject []byte, admitted bool) {
 		}
 		return
 	}
-	for _, noHeaders := range [...]bool{false, true} {
-		var g *group
-		for _, s := range c.remote {
-			if s.conn.headers.Load() == noHeaders {
-				continue
-			}
-			// A peer may have several patterns that match; it gets one copy.
-			of := func(o *subscription) bool { return o.conn == s.conn }
-			switch {
-			case g == nil:
-				g = c.routedGroup(subject, s, admitted)
-				e.groups = append(e.groups, g)
-			case !slices.ContainsFunc(g.subs, of):
-				c.join(g, c.receiver(s.conn), s)
-			}
+	first := len(e.groups)
+	for _, s := range c.remote {
+		alike := func(g *group) bool {
+			other := g.subs[0].conn
+			return g.noHeaders == !s.conn.headers.Load() && other.dedicated == s.conn.dedicated
 		}
-		if g != nil && len(g.subs) > 1 {
+		i := slices.IndexFunc(e.groups[first:], alike)
+		if i < 0 {
+			e.groups = append(e.groups, c.routedGroup(subject, s, admitted))
+			continue
+		}
+		// A peer may have several patterns that match; it gets one copy.
+		g := e.groups[first+i]
+		if !slices.ContainsFunc(g.subs, func(o *subscription) bool { return o.conn == s.conn }) {
+			c.join(g, c.receiver(s.conn), s)
+		}
+	}
+	for _, g := range e.groups[first:] {
+		if len(g.subs) > 1 {
 			c.internSet(g)
 		}
 	}
@@ -81,12 +83,15 @@ func (c *cache) resolvePeers(e *entry, subject []byte, admitted bool) {
 
 // routedGroup returns a group of peers, the first of which has the interest s.
 func (c *cache) routedGroup(subject []byte, s *subscription, admitted bool) *group {
-	n := len("HMSG ") + len(globalAccount) + len(" ") + len(subject) + len(" ")
+	account := globalAccount + " "
+	if s.conn.dedicated {
+		account = ""
+	}
+	n := len("HMSG ") + len(account) + len(subject) + len(" ")
 	g := c.newGroup(2*n, c.receiver(s.conn), s, admitted)
 	for _, verb := range [...]string{"HMSG ", "RMSG "} {
 		g.prefix = append(g.prefix, verb...)
-		g.prefix = append(g.prefix, globalAccount...)
-		g.prefix = append(g.prefix, ' ')
+		g.prefix = append(g.prefix, account...)
 		g.prefix = append(g.prefix, subject...)
 		g.prefix = append(g.prefix, ' ')
 	}

@@ -72,12 +72,12 @@ func (r *route) place() error {
 	}
 	account := peer.RouteAccount
 	switch {
-	case account != "" && account != systemAccount:
+	case account != "" && account != systemAccount && account != globalAccount:
 		return refusal(fmt.Sprintf("Unable to lookup account %q: account missing", account))
 	case account != "":
 		// Without a pool, the other side will see that it cannot have this connection. Were it
 		// told so, it would try again for ever.
-		r.account, r.slot = account, account
+		r.account, r.slot, r.dedicated = account, account, true
 		return nil
 	case size == 0:
 		r.slot, r.carriesGlobal = soleSlot, true
@@ -161,8 +161,8 @@ func (t *routes) poolDialed(id string, index int, ok bool) {
 	p.next = time.Now().Add(wait + rand.N(wait/5))
 }
 
-// dedicated returns the account that all operations of a route are about, nil if they name it.
-func (r *route) dedicated() []byte {
+// dedicatedAccount returns the account that all operations of a route are about, nil if they name it.
+func (r *route) dedicatedAccount() []byte {
 	if r.account == "" {
 		return nil
 	}

@@ -53,7 +53,7 @@ func (r *route) removeInterest(op *wire.Op) {
 	}
 	if s := r.subs.get([]byte(remoteSID(op))); s != nil {
 		r.endSubscription(s)
-		if n := r.node; s.queue != "" && n.state.isLame() {
+		if n := r.node; s.queue != "" && n.sendsAway() {
 			n.interest.reconsider(&n.buffers, topicKey{s.subject, s.queue}, n.hasMembersElsewhere)
 		}
 	}
@@ -121,6 +121,9 @@ func (r *route) bounce(w *work, op *wire.Op) {
 	for _, s := range shares {
 		again := *op
 		again.Verb, again.Origin, again.Queues = wire.RMsg, nil, s.queues
+		if s.to.dedicated {
+			again.Account = nil
+		}
 		if op.HasHeaders() && op.HeaderLen > 0 {
 			again.Verb = wire.RHMsg
 			if !s.to.headers.Load() {

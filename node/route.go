@@ -90,7 +90,7 @@ func (r *route) kind() string { return "Router" }
 func (r *route) configure(p *wire.Parser) {
 	p.Role = wire.FromRoute
 	p.Headers = true
-	p.DedicatedAccount = r.dedicated()
+	p.DedicatedAccount = r.dedicatedAccount()
 	p.MaxControlLine = 0
 	p.MaxPayload = maxRoutedPayload
 }
@@ -117,6 +117,10 @@ func (r *route) handle(w *work, op *wire.Op) error {
 	w.active = true
 	switch op.Verb {
 	case wire.RMsg, wire.RHMsg, wire.LMsg:
+		if isAsk(op) {
+			r.asked(op)
+			return nil
+		}
 		r.deliver(w, op)
 		return nil
 	case wire.Connect:

@@ -85,7 +85,7 @@ func (t *routes) remove(r *route) {
 		n.targets.disconnected(r.peer().ID, time.Now(), r.attempt != nil, r.leaving.Load())
 		n.urls.changed()
 	}
-	if n.state.isLame() {
+	if n.sendsAway() {
 		n.interest.withdrawQueues(&n.buffers, n.hasMembersElsewhere)
 	}
 	if r.attempt != nil && !r.registered.Load() {

@@ -96,7 +96,10 @@ func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
 		// Another server was started there: what was before it does not count.
 		p.id, p.attempts, p.next, p.lost = id, 0, now, now
 	}
-	p.mode, p.auth = mode, auth
+	if mode != gossipKeep {
+		p.mode = mode
+	}
+	p.auth = auth
 	if t.routed[id] {
 		p.reached()
 	} else if p.state == targetConnected {
@@ -124,7 +127,7 @@ func (t *targets) propose(now time.Time, id, addr string, auth bool, since time.
 		t.wake()
 		return
 	}
-	t.learn(now, id, addr, gossipStop, auth)
+	t.learn(now, id, addr, gossipDefault, auth)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.byAddr[addr]; p != nil {
@@ -141,6 +144,18 @@ func (t *targets) left(id string) {
 			delete(t.byAddr, addr)
 		}
 	}
+}
+
+// pending reports whether a configured peer with that ID is about to be dialled.
+func (t *targets) pending(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.byAddr {
+		if p.id == id && p.configured && (p.state == targetWaiting || p.state == targetDialing) {
+			return true
+		}
+	}
+	return false
 }
 
 // reached notes that there is a route.
@@ -179,7 +194,12 @@ func (t *targets) due(now time.Time) (list []attempt, next time.Time) {
 		}
 		p.state = targetDialing
 		p.tries++
-		list = append(list, attempt{target: *p, of: p})
+		a := attempt{target: *p, of: p}
+		if p.configured {
+			// Whoever is told of this node by it should tell others.
+			a.mode = gossipDefault
+		}
+		list = append(list, a)
 	}
 	return list, next
 }

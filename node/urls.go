@@ -64,6 +64,15 @@ func (u *urls) retire() {
 	}
 }
 
+// setRetired is retire for a node that may take it back.
+func (u *urls) setRetired(yes bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.retired = yes
+	u.compute()
+	u.tell()
+}
+
 // publish tells clients how things stand, even if the list is the same.
 func (u *urls) publish() {
 	u.mu.Lock()

@@ -94,6 +94,8 @@ type ShoalInfo struct {
 	Proto int `json:"proto"`
 	// FixedName says that somebody has configured the name of the cluster, perhaps on another node.
 	FixedName bool `json:"fixed_name,omitempty"`
+	// Gossip says that the sender takes part in gossip, at the same address.
+	Gossip bool `json:"gossip,omitempty"`
 	// Leaving says that the sender is about to stop and will not come back under this ID.
 	Leaving bool `json:"leaving,omitempty"`
 }
