@@ -13,6 +13,7 @@
 //     documentation of nats-server, command by command.
 //   - TestClients, TestMany… and TestServer… run programs written with nats.go, TestNode… with the
 //     client libraries for Node.js.
+//   - TestChaos… break clusters on networks made for it, as scripts/chaos does; they need root.
 //   - TestReconnectStorm and TestSlowConsumers put shoal under load.
 //
 // The environment variables SHOAL_BIN and NATS_SERVER_BIN name ready binaries, which saves

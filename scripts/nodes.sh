@@ -40,6 +40,13 @@ process_of() {
 	echo "$pid"
 }
 
+# is_frozen DIR: reports whether the process of a node is stopped.
+is_frozen() {
+	local pid
+	pid=$(process_of "$1") || return
+	[[ $(ps -o state= -p "$pid") == T* ]]
+}
+
 has_ended() { ! process_of "$1" >/dev/null; }
 
 # url_of DIR KEY: prints a URL of a node, once its ports file is there.
@@ -139,7 +146,10 @@ signal() {
 # stop DIR...: stops nodes.
 stop() {
 	local dir
-	for dir; do signal "$dir" TERM; done
+	for dir; do
+		signal "$dir" TERM
+		signal "$dir" CONT # or one that is frozen would not see it
+	done
 	for dir; do
 		if ! wait_for has_ended "$dir"; then
 			echo "${dir##*/} does not stop, killing it" >&2
@@ -160,7 +170,7 @@ stop_all() {
 page() {
 	local port line
 	port=$(port_of "$1" monitoring)
-	[[ -n $port ]] || return
+	[[ -n $port ]] && ! is_frozen "$1" || return
 	{
 		printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&9
 		while read -r line && [[ $line != $'\r' ]]; do :; done <&9
@@ -186,6 +196,7 @@ show() {
 	printf '%-8s %8s %7s  %-24s %-24s %-24s %s\n' NODE PROCESS ROUTES CLIENTS CLUSTER MONITORING LOG
 	for dir in $(nodes); do
 		pid=$(process_of "$dir") || pid=gone
+		! is_frozen "$dir" || pid=frozen
 		printf '%-8s %8s %7s  %-24s %-24s %-24s %s\n' "${dir##*/}" "$pid" "$(routes_of "$dir")" \
 			"$(url_of "$dir" nats)" "$(url_of "$dir" cluster)" "$(url_of "$dir" monitoring)" "$dir/log"
 	done
