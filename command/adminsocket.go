@@ -193,7 +193,7 @@ func (a *adminSocket) close() {
 		if info, err := os.Lstat(a.path); err == nil && os.SameFile(info, a.file) {
 			os.Remove(a.path)
 		}
-		a.server.Close()
+		shutDown(a.server)
 		<-a.done
 		return
 	}

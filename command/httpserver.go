@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -63,8 +64,20 @@ func (h *httpServer) close() {
 		h.listener.Close()
 		return
 	}
-	h.server.Close()
+	shutDown(h.server)
 	<-h.done
+}
+
+// lastAnswers is how long answers that are under way may take when the server stops.
+const lastAnswers = 500 * time.Millisecond
+
+// shutDown ends a server: whoever has just asked it to stop should still get the answer.
+func shutDown(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		s.Close()
+	}
 }
 
 // profiles serves the profiles of the Go runtime, as `go tool pprof` asks for them.
