@@ -71,8 +71,9 @@ func TestStateDir(t *testing.T) {
 		t.Errorf("the directory has mode %v, %v", info, err)
 	}
 	eventually(t, "both have written down the other", func() bool {
-		for _, dir := range dirs {
-			if files, _ := filepath.Glob(dir + "/*"); len(files) == 0 {
+		for i, other := range []*server{b, a} {
+			text, _ := os.ReadFile(filepath.Join(dirs[i], "peers.jsonl"))
+			if !strings.Contains(string(text), strings.TrimPrefix(other.urls.Cluster[0], "nats://")) {
 				return false
 			}
 		}
