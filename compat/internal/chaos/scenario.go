@@ -131,12 +131,12 @@ func (r *run) lose(do, undo func(*lab.Node) error) (out Outcome, err error) {
 	if err := do(victim); err != nil {
 		return out, err
 	}
-	r.awaitNotice(began, r.settings.Patience, gone)
+	r.awaitNotice(began, gone)
+	r.detection(&out, began, gone)
 	mended := time.Now()
 	if err := undo(victim); err != nil {
 		return out, err
 	}
-	r.detection(&out, began, mended, gone)
 	out.Healed, err = awaitMesh(r.Nodes, mended, r.settings.Settle, healTime)
 	r.count(&out, began, mended, func(publisher, subscriber *lab.Node) bool { return publisher != victim && subscriber != victim })
 	return out, err
@@ -152,11 +152,11 @@ func Partition(c Contestant, s Settings) (Outcome, error) {
 			return out, err
 		}
 		time.Sleep(s.Split)
+		r.detection(&out, began, apart)
 		mended := time.Now()
 		if err := r.Mend(); err != nil {
 			return out, err
 		}
-		r.detection(&out, began, mended, apart)
 		out.Healed, err = awaitMesh(r.Nodes, mended, s.Settle, healTime)
 		r.count(&out, began, mended, func(publisher, subscriber *lab.Node) bool { return !apart(publisher, subscriber) })
 		return out, err
@@ -194,8 +194,8 @@ func Busy(c Contestant, s Settings) (Outcome, error) {
 
 // awaitNotice waits until everybody has noticed who is gone, or has had the time for it, and a bit
 // longer, to see whether it stays like that.
-func (r *run) awaitNotice(began time.Time, patience time.Duration, gone func(observer, other *lab.Node) bool) {
-	for time.Since(began) < patience {
+func (r *run) awaitNotice(began time.Time, gone func(observer, other *lab.Node) bool) {
+	for time.Since(began) < r.settings.Patience {
 		_, urls := r.observer.outOfURLs(began, gone, r.Nodes)
 		_, routes := r.observer.outOfRoutes(began, gone, r.Nodes)
 		if urls && routes {
@@ -206,8 +206,8 @@ func (r *run) awaitNotice(began time.Time, patience time.Duration, gone func(obs
 	time.Sleep(3 * time.Second)
 }
 
-// detection tells when who is gone was noticed.
-func (r *run) detection(out *Outcome, began, mended time.Time, gone func(observer, other *lab.Node) bool) {
+// detection tells when who is gone was noticed. It has to be asked before they come back.
+func (r *run) detection(out *Outcome, began time.Time, gone func(observer, other *lab.Node) bool) {
 	out.OutOfURLs, out.OutOfRoutes = Never, Never
 	if at, ok := r.observer.outOfURLs(began, gone, r.Nodes); ok {
 		out.OutOfURLs = since(began, at)
