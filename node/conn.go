@@ -427,6 +427,9 @@ func (c *conn) logEnding(e *ending) {
 		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
 		level = slog.LevelError
 	}
+	if r, ok := c.handler.(*route); ok && r.registered.Load() {
+		level = max(level, slog.LevelInfo) // peers are few, and each that is lost is news
+	}
 	msg := c.handler.kind() + " connection closed: " + string(e.reason)
 	if e.err != nil && !errors.Is(e.err, net.ErrClosed) {
 		c.log(level, msg, slog.String("error", e.err.Error()))

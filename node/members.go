@@ -148,10 +148,12 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 	}
 }
 
-// How long a route to a member may take to answer that others suspect, or that has failed.
+// How long a route to a member may take to answer that others suspect, or that has failed. A suspicion
+// alone is no reason to cut a route: on a network that loses packets there are many, and TCP may need
+// seconds where it still gets through.
 const (
-	suspectTime = 2 * time.Second
-	failedTime  = time.Second
+	suspectTime = 10 * time.Second
+	failedTime  = 1500 * time.Millisecond
 )
 
 // stream takes a stream of gossip that was accepted on the cluster port.
