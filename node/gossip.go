@@ -71,7 +71,7 @@ func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
 	case a.url != nil && a.url.User != nil:
 		user = a.url.User.Username()
 		pass, _ = a.url.User.Password()
-	case a.auth:
+	case a.auth, r.peer().AuthRequired:
 		user, pass = n.opts.Cluster.User, n.opts.Cluster.Password
 	}
 	return &wire.ConnectOptions{

@@ -108,7 +108,8 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		return &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
 	}
 	r.isShoal = isShoal(info)
-	if own := &n.opts.Cluster; own.User != "" && r.attempt != nil && !r.attempt.configured && !info.AuthRequired {
+	if own := &n.opts.Cluster; own.User != "" && r.attempt != nil && !r.attempt.configured &&
+		!r.attempt.auth && !info.AuthRequired {
 		// Somebody has said that there is a peer, and it takes everybody: it is none of this cluster.
 		text := fmt.Sprintf("%s at %s asks for no password, but was not configured either", info.Name, r.conn.remote)
 		r.log(slog.LevelError, text)

@@ -129,7 +129,7 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 	switch member.Liveness {
 	case membership.Alive:
 		if member.Route != "" {
-			n.targets.propose(now, member.ID, member.Route, n.opts.Cluster.User != "", member.Since)
+			n.targets.propose(now, member.ID, member.Route, member.Since)
 		}
 	case membership.Suspect:
 		// Nobody prefers it any more, and its route has to show that it works.

@@ -111,7 +111,7 @@ func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
 
 // propose is learn for a server that gossip knows to be alive since then: if it has come back, the
 // waiting time of attempts before that does not count.
-func (t *targets) propose(now time.Time, id, addr string, auth bool, since time.Time) {
+func (t *targets) propose(now time.Time, id, addr string, since time.Time) {
 	t.mu.Lock()
 	p := t.byAddr[addr]
 	known := p != nil && p.id == id
@@ -127,7 +127,7 @@ func (t *targets) propose(now time.Time, id, addr string, auth bool, since time.
 		t.wake()
 		return
 	}
-	t.learn(now, id, addr, gossipDefault, auth)
+	t.learn(now, id, addr, gossipDefault, false)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.byAddr[addr]; p != nil {
