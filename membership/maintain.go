@@ -87,6 +87,9 @@ func (c *Cluster) askSuspects(ctx context.Context, now time.Time) {
 // compare compares the list of members with the library's, and repairs it if they differ for a while. The
 // events that it is made of cannot be lost as far as is known; this is for what is not known.
 func (c *Cluster) compare(ctx context.Context) {
+	// What differs may be on its way, or was when the library was asked: whatever has an event from here on
+	// until the time is over is left alone.
+	noted := c.view.revisions()
 	theirs, ok := c.ask(ctx)
 	if !ok {
 		return
@@ -95,9 +98,6 @@ func (c *Cluster) compare(ctx context.Context) {
 	if len(events) == 0 {
 		return
 	}
-	// What differs may be on its way, or was when the library was asked: whatever has an event before
-	// the time is over is left alone.
-	noted := c.view.revisions()
 	select {
 	case <-ctx.Done():
 		return
