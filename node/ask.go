@@ -244,14 +244,12 @@ func (r *route) asked(op *wire.Op) {
 		reply(answer{Error: "the question makes no sense"})
 	case v.changes && !r.proves(name, &q):
 		r.node.log.Warn("A server that has not proved to belong to the cluster was refused", "name", r.peer().Name,
-			"asks", name, "addr", r.remoteAddr())
+			"asks", name, "addr", r.conn.remote)
 		reply(answer{Error: "refused, the cluster's password does not prove that the question is genuine"})
 	default:
 		a.work(v, r.peer().Name, &q, reply)
 	}
 }
-
-func (r *route) remoteAddr() string { return r.conn.remote }
 
 // work finds an answer in a goroutine of its own.
 func (a *asks) work(v verb, from string, q *question, reply func(answer)) {

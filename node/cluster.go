@@ -70,6 +70,9 @@ type ClusterOptions struct {
 	Compression string
 }
 
+// wantsPassword reports whether a peer that dials has to give credentials.
+func (o *ClusterOptions) wantsPassword() bool { return o.User != "" || o.Password != "" }
+
 func (o ClusterOptions) withDefaults(ping time.Duration) ClusterOptions {
 	setDefault(&o.Host, DefaultHost)
 	setDefault(&o.ReadyTimeout, DefaultReadyTimeout)

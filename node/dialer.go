@@ -30,10 +30,7 @@ func (n *Node) dialAll(ctx context.Context) {
 		for _, a := range append(list, more...) {
 			n.wg.Go(func() { n.dial(ctx, a) })
 		}
-		if next.IsZero() || !nextPooled.IsZero() && nextPooled.Before(next) {
-			next = nextPooled
-		}
-		if !next.IsZero() {
+		if next = earlier(next, nextPooled); !next.IsZero() {
 			timer.Reset(next.Sub(now))
 		}
 	}

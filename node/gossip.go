@@ -34,7 +34,7 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		Host:           n.routeHost,
 		Port:           n.routePort,
 		Headers:        true,
-		AuthRequired:   opts.User != "" || opts.Password != "",
+		AuthRequired:   opts.wantsPassword(),
 		MaxPayload:     n.opts.MaxPayload,
 		Cluster:        name,
 		ClusterDynamic: !fixed,
@@ -109,12 +109,12 @@ func (n *Node) registered(r *route) {
 			r.sendLine(other.news().Append(nil))
 		}
 	}
-	host, port := r.address()
+	addr := r.hostport()
 	if c := n.members.cluster.Load(); c != nil && r.isShoal && r.peer().Shoal.Gossip {
 		// Nodes that know each other by routes alone gossip all the same.
-		c.Hint(net.JoinHostPort(host, strconv.Itoa(port)))
+		c.Hint(addr)
 	}
-	n.targets.learn(time.Now(), r.peer().ID, net.JoinHostPort(host, strconv.Itoa(port)), gossipKeep, r.peer().AuthRequired)
+	n.targets.learn(time.Now(), r.peer().ID, addr, gossipKeep, r.peer().AuthRequired)
 	n.urls.changed()
 }
 
@@ -133,27 +133,31 @@ func (n *Node) hear(info *wire.ServerInfo) {
 	if info.ID == "" || info.ID == n.id || info.LameDuck || n.routes.knows(info.ID) {
 		return
 	}
-	addr := net.JoinHostPort(info.Host, strconv.Itoa(info.Port))
-	if u, err := url.Parse(info.IP); err == nil && u.Port() != "" {
-		addr = u.Host
-	}
+	host, port := routeAddressOf(info, info.Host)
+	addr := net.JoinHostPort(host, strconv.Itoa(port))
 	n.log.Debug("Heard of a server", "name", info.Name, "addr", addr)
 	n.targets.learn(time.Now(), info.ID, addr, info.GossipMode, info.AuthRequired)
 }
 
 // address returns where the peer listens for routes: what it advertises, or else the address that
 // the connection comes from, with the port that it has named.
-func (r *route) address() (host string, port int) {
-	peer := r.peer()
-	if u, err := url.Parse(peer.IP); err == nil && u.Port() != "" {
-		port, _ := strconv.Atoi(u.Port())
-		return u.Hostname(), port
-	}
-	return r.ip(), peer.Port
+func (r *route) address() (host string, port int) { return routeAddressOf(r.peer(), r.ip()) }
+
+// hostport returns that address as host:port.
+func (r *route) hostport() string {
+	host, port := r.address()
+	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 // url returns that address as INFO gives it.
-func (r *route) url() string {
-	host, port := r.address()
-	return "nats-route://" + net.JoinHostPort(host, strconv.Itoa(port)) + "/"
+func (r *route) url() string { return "nats-route://" + r.hostport() + "/" }
+
+// routeAddressOf returns where the server that an INFO describes listens for routes: what it advertises,
+// or else the port that it has named at the given host.
+func routeAddressOf(info *wire.ServerInfo, otherwise string) (host string, port int) {
+	if u, err := url.Parse(info.IP); err == nil && u.Port() != "" {
+		port, _ := strconv.Atoi(u.Port())
+		return u.Hostname(), port
+	}
+	return otherwise, info.Port
 }

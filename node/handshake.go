@@ -39,7 +39,7 @@ func (r *route) connect(op *wire.Op) error {
 	case o.Gateway != "":
 		return &ending{reason: reasonWrongPort, text: fmt.Sprintf("%s%q on the Route port", wire.TextWrongGateway, o.Gateway)}
 	}
-	if cluster.User != "" || cluster.Password != "" {
+	if cluster.wantsPassword() {
 		want := auth.Simple{User: cluster.User, Password: cluster.Password}
 		if _, err := want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass}); err != nil {
 			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}

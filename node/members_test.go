@@ -30,22 +30,7 @@ func startMember(t testing.TB, name string, seeds ...*Node) *Node {
 
 func TestMeshByGossip(t *testing.T) {
 	nodes := startMembers(t, 4)
-	var subs []*peer
-	for _, n := range nodes {
-		s := dial(t, n, quiet+"SUB all 1\r\n")
-		s.sync()
-		subs = append(subs, s)
-	}
-	for _, n := range nodes {
-		waitForInterest(t, n, len(nodes)-1)
-	}
-	for _, n := range nodes {
-		p := dial(t, n, quiet+"PUB all 2\r\nhi\r\n")
-		p.sync()
-		for _, s := range subs {
-			s.want(message("all", "1", "hi"))
-		}
-	}
+	wantEverybodyReached(t, nodes, subscribeEverywhere(t, nodes))
 	for _, n := range nodes {
 		eventually(t, "all members are known as alive and active", func() bool {
 			alive := 0

@@ -61,6 +61,33 @@ func waitForInterest(t testing.TB, n *Node, subscriptions int) {
 	})
 }
 
+// subscribeEverywhere returns a subscriber to "all" on every node.
+func subscribeEverywhere(t testing.TB, nodes []*Node) (subs []*peer) {
+	t.Helper()
+	for _, n := range nodes {
+		s := dial(t, n, quiet+"SUB all 1\r\n")
+		s.sync()
+		subs = append(subs, s)
+	}
+	return subs
+}
+
+// wantEverybodyReached publishes on every node, once all know of those subscribers, and wants each to
+// get each message.
+func wantEverybodyReached(t testing.TB, nodes []*Node, subs []*peer) {
+	t.Helper()
+	for _, n := range nodes {
+		waitForInterest(t, n, len(nodes)-1)
+	}
+	for _, n := range nodes {
+		p := dial(t, n, quiet+"PUB all 2\r\nhi\r\n")
+		p.sync()
+		for _, s := range subs {
+			s.want(message("all", "1", "hi"))
+		}
+	}
+}
+
 func TestMeshFromOneSeed(t *testing.T) {
 	nodes := startMesh(t, 5)
 	var subs []*peer
@@ -183,27 +210,14 @@ func TestBothDial(t *testing.T) {
 // TestLostRouteIsMadeAgain cuts routes, also between nodes that have only heard of each other.
 func TestLostRouteIsMadeAgain(t *testing.T) {
 	nodes := startMesh(t, 4)
-	subs := make([]*peer, len(nodes))
-	for i, n := range nodes {
-		subs[i] = dial(t, n, quiet+"SUB all 1\r\n")
-		subs[i].sync()
-	}
+	subs := subscribeEverywhere(t, nodes)
 	for i, n := range nodes {
 		lost := n.routes.registered()[i%3]
 		lost.cut(&ending{reason: reasonRouteRemoved})
 		eventually(t, "the route is lost", func() bool { return n.routes.inSlot(lost.peer().ID, soleSlot) != lost })
 	}
 	waitForMesh(t, nodes)
-	for _, n := range nodes {
-		waitForInterest(t, n, len(nodes)-1)
-	}
-	for _, n := range nodes {
-		p := dial(t, n, quiet+"PUB all 2\r\nhi\r\n")
-		p.sync()
-		for _, s := range subs {
-			s.want(message("all", "1", "hi"))
-		}
-	}
+	wantEverybodyReached(t, nodes, subs)
 	for _, s := range subs {
 		s.sync()
 	}

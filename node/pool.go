@@ -127,9 +127,7 @@ func (t *routes) due(now time.Time) (list []attempt, next time.Time) {
 				continue
 			}
 			if p.next.After(now) {
-				if next.IsZero() || p.next.Before(next) {
-					next = p.next
-				}
+				next = earlier(next, p.next)
 				break
 			}
 			p.dialing[index] = true

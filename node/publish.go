@@ -119,8 +119,11 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		case !g.noHeaders:
 			w.relay(g, g.prefix, op, tail, size)
 		default:
-			w.stripped = appendStripped(w.stripped[:0], op)
-			w.relay(g, g.bare, op, w.stripped, size-op.HeaderLen)
+			if stripped == nil {
+				w.stripped = appendStripped(w.stripped[:0], op)
+				stripped = w.stripped
+			}
+			w.relay(g, g.bare, op, stripped, size-op.HeaderLen)
 		}
 	}
 	return delivered

@@ -181,9 +181,7 @@ func (t *targets) due(now time.Time) (list []attempt, next time.Time) {
 			continue
 		}
 		if p.next.After(now) {
-			if next.IsZero() || p.next.Before(next) {
-				next = p.next
-			}
+			next = earlier(next, p.next)
 			continue
 		}
 		if dialing[p.id] {
@@ -202,6 +200,14 @@ func (t *targets) due(now time.Time) (list []attempt, next time.Time) {
 		list = append(list, a)
 	}
 	return list, next
+}
+
+// earlier returns the earlier of two times, of which the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // forget reports whether there is no hope for a learned peer.
