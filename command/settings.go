@@ -169,5 +169,5 @@ func (s *settings) authenticator() (node.Authenticator, error) {
 		}
 		return nil, fmt.Errorf("%s: %w, quote it so that the shell leaves its $ alone", name, err)
 	}
-	return s.auth, nil
+	return auth.New(auth.Config{User: s.auth.User, Password: s.auth.Password, Token: s.auth.Token})
 }

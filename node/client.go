@@ -120,11 +120,11 @@ func (c *client) connect(w *work, op *wire.Op) error {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
 	if a := c.node.opts.Authenticator; a != nil {
-		user, err := a.Authenticate(auth.Credentials{User: o.User, Password: o.Pass, Token: o.Token})
+		id, err := a.Authenticate(auth.Credentials{User: o.User, Password: o.Pass, Token: o.Token})
 		if err != nil {
 			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
 		}
-		c.user = user
+		c.user = id.User
 		c.admitted = true
 		c.node.alarms.cancel(&c.login)
 	}

@@ -36,6 +36,11 @@ type ClusterOptions struct {
 	// User and Password are what a peer has to give, and what the node gives to peers that it
 	// learns about. Password may be a bcrypt hash if nobody is learned about.
 	User, Password string
+	// AuthTimeout is the time that a peer has for its handshake if it has to give a password; 0 is
+	// that for clients.
+	AuthTimeout time.Duration
+	// TLS encrypts routes and streams of gossip; nil does not.
+	TLS *TLSOptions
 	// Routes are the URLs of peers to connect to, as in nats://user:password@host:6222. A URL that
 	// leads to the node itself does no harm.
 	Routes []*url.URL

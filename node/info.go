@@ -9,9 +9,6 @@ import (
 	"shoal/wire"
 )
 
-// globalAccount is the name of the account of clients that belong to no other.
-const globalAccount = "$G"
-
 // address is a host and a port that clients are told.
 type address struct {
 	host string
@@ -71,7 +68,7 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		info.Cluster, _ = n.cluster.get()
 	}
 	if connected {
-		info.RemoteAccount = globalAccount
+		info.RemoteAccount = GlobalAccount
 	}
 	return info.Append(nil)
 }

@@ -179,7 +179,7 @@ func (i *interest) reconsider(pool *bufferPool, key topicKey, elsewhere func(top
 func interestLine(key *topicKey, weight int) []byte {
 	op := wire.Op{
 		Verb:    wire.RSub,
-		Account: []byte(globalAccount),
+		Account: []byte(GlobalAccount),
 		Subject: []byte(key.subject),
 		Queue:   []byte(key.queue),
 		Max:     weight,

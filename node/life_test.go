@@ -115,7 +115,11 @@ func TestValidate(t *testing.T) {
 }
 
 func TestAuthentication(t *testing.T) {
-	opts := Options{Authenticator: auth.Simple{User: "u", Password: "p"}, AuthTimeout: 200 * time.Millisecond}
+	users, err := auth.New(auth.Config{User: "u", Password: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := Options{Authenticator: users, AuthTimeout: 200 * time.Millisecond}
 	const denied = "-ERR 'Authorization Violation'\r\n"
 	tests := []struct {
 		name, send, want string

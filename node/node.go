@@ -22,8 +22,15 @@ import (
 // Authenticator decides who may connect. It is called for every CONNECT, by many goroutines at
 // once. The error is logged; the client learns only that it was refused.
 type Authenticator interface {
-	// Authenticate returns the name of the user that the credentials belong to.
-	Authenticate(auth.Credentials) (user string, err error)
+	// Authenticate returns who the credentials belong to.
+	Authenticate(auth.Credentials) (*auth.Identity, error)
+	// Anonymous returns who a client is that presents nothing, or nil if it has to.
+	Anonymous() *auth.Identity
+	// Challenges reports whether clients need a nonce to sign.
+	Challenges() bool
+	// Renew returns who a client is now whom an earlier Authenticator has let in as id, or nil if it
+	// would not be let in any more.
+	Renew(id *auth.Identity) *auth.Identity
 }
 
 // Node is one running broker. Make it with [New].

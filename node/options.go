@@ -87,6 +87,18 @@ type Options struct {
 	// AuthTimeout is the time a client has for a valid CONNECT when there is an Authenticator.
 	AuthTimeout time.Duration
 
+	// TLS encrypts the connections of clients; nil does not.
+	TLS *TLSOptions
+
+	// Accounts are the accounts besides [GlobalAccount] and that of the system.
+	Accounts []AccountOptions
+	// SystemAccount is the name of the account for traffic about the servers themselves; it defaults
+	// to [SystemAccount].
+	SystemAccount string
+
+	// Tags are words about the node for whoever looks at it.
+	Tags []string
+
 	// LameDuckDuration is the time over which [Node.LameDuck] closes the connections of clients,
 	// LameDuckGrace the part of it that passes before the first is closed.
 	LameDuckDuration, LameDuckGrace time.Duration

@@ -83,7 +83,7 @@ func (c *cache) resolvePeers(e *entry, subject []byte, admitted bool) {
 
 // routedGroup returns a group of peers, the first of which has the interest s.
 func (c *cache) routedGroup(subject []byte, s *subscription, admitted bool) *group {
-	account := globalAccount + " "
+	account := GlobalAccount + " "
 	if s.conn.dedicated {
 		account = ""
 	}

@@ -72,7 +72,7 @@ func (r *route) place() error {
 	}
 	account := peer.RouteAccount
 	switch {
-	case account != "" && account != systemAccount && account != globalAccount:
+	case account != "" && account != systemAccount && account != GlobalAccount:
 		return refusal(fmt.Sprintf("Unable to lookup account %q: account missing", account))
 	case account != "":
 		// Without a pool, the other side will see that it cannot have this connection. Were it
@@ -86,7 +86,7 @@ func (r *route) place() error {
 		return refusal(fmt.Sprintf("Invalid route pool index: %d - pool size is %d", index, size))
 	}
 	r.slot = strconv.Itoa(index)
-	r.carriesGlobal = index == accountIndex(globalAccount, own)
+	r.carriesGlobal = index == accountIndex(GlobalAccount, own)
 	return nil
 }
 

@@ -18,7 +18,7 @@ func remoteSID(op *wire.Op) string {
 
 // addInterest carries out RS+ and LS+. Interest of accounts that the node does not have is nobody's.
 func (r *route) addInterest(op *wire.Op) {
-	if string(op.Account) != globalAccount {
+	if string(op.Account) != GlobalAccount {
 		return
 	}
 	subject := string(op.Subject)
@@ -48,7 +48,7 @@ func (r *route) addInterest(op *wire.Op) {
 
 // removeInterest carries out RS- and LS-.
 func (r *route) removeInterest(op *wire.Op) {
-	if string(op.Account) != globalAccount {
+	if string(op.Account) != GlobalAccount {
 		return
 	}
 	if s := r.subs.get([]byte(remoteSID(op))); s != nil {
@@ -75,7 +75,7 @@ func (n *Node) hasMembersElsewhere(key topicKey) bool {
 func (r *route) deliver(w *work, op *wire.Op) {
 	w.msgs++
 	w.bytes += uint64(len(op.Payload))
-	if string(op.Account) != globalAccount {
+	if string(op.Account) != GlobalAccount {
 		return
 	}
 	w.unserved = w.unserved[:0]

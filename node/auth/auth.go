@@ -16,14 +16,6 @@ import (
 // wrong, so that nobody can probe for user names.
 var ErrDenied = errors.New("credentials were not accepted")
 
-// Credentials are what a client presents when it connects. A field that the client left out is
-// empty.
-type Credentials struct {
-	User     string
-	Password string
-	Token    string
-}
-
 // Simple admits one user with a password, or everybody who knows a token. Password and Token may
 // be bcrypt hashes, which keeps the secret itself out of the operator's files.
 //

@@ -1,0 +1,4 @@
+package auth
+
+// Rules are [Permissions] made ready to be asked.
+type Rules struct{}

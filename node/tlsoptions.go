@@ -1,0 +1,30 @@
+package node
+
+import (
+	"crypto/tls"
+	"time"
+)
+
+// DefaultTLSTimeout bounds a TLS handshake.
+const DefaultTLSTimeout = 2 * time.Second
+
+// TLSOptions have connections encrypted.
+type TLSOptions struct {
+	// Config returns the settings of a new connection: certificates, who has to present one, versions.
+	// It is called for each, so that they can change while the node runs. For routes it serves for
+	// both sides, and has RootCAs and ClientCAs.
+	Config func() *tls.Config
+	// Timeout bounds the handshake; 0 is [DefaultTLSTimeout].
+	Timeout time.Duration
+	// HandshakeFirst has the handshake come before INFO. With a HandshakeDelay, that is how long a
+	// client may take to begin one before it is sent INFO in clear after all.
+	HandshakeFirst bool
+	HandshakeDelay time.Duration
+	// AllowPlain serves clients without TLS as well.
+	AllowPlain bool
+	// PinnedCerts are the SHA-256 hashes, in lower case hex, of the public keys (SPKI) that the other
+	// side may have; nil are all.
+	PinnedCerts map[string]struct{}
+	// RateLimit is the number of handshakes in a second; 0 is no limit.
+	RateLimit int
+}
