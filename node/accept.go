@@ -62,10 +62,10 @@ func (n *Node) newClient(nc net.Conn) *client {
 func (c *client) begin() {
 	n := c.node
 	c.ping.fire = c.checkPing
-	n.alarms.set(&c.ping, c.start.Add(n.opts.PingInterval))
+	n.alarms.set(&c.ping, c.start.Add(n.options().PingInterval))
 	if !c.admitted {
 		c.login.fire = c.checkLogin
-		n.alarms.set(&c.login, c.start.Add(n.opts.AuthTimeout))
+		n.alarms.set(&c.login, c.start.Add(n.options().AuthTimeout))
 	}
 	go func() {
 		defer n.wg.Done() // clients.add has counted it

@@ -50,13 +50,13 @@ func (c *client) configure(p *wire.Parser) {
 	p.Role = wire.FromClient
 	p.DedicatedAccount = nil
 	p.Headers = c.conn.headers.Load()
-	p.MaxControlLine = c.node.opts.MaxControlLine
+	p.MaxControlLine = c.node.options().MaxControlLine
 	p.MaxPayload = c.maxPayload()
 }
 
 // maxPayload returns the size of the largest message that the client may send.
 func (c *client) maxPayload() int {
-	size := c.node.opts.MaxPayload
+	size := c.node.options().MaxPayload
 	if limit := c.home.Load().terms.Load().limits.MaxPayload; limit > 0 {
 		size = min(size, limit)
 	}
@@ -78,7 +78,7 @@ func (c *client) admit(b []byte) error {
 
 // handle implements handler.
 func (c *client) handle(w *work, op *wire.Op) error {
-	if c.node.trace {
+	if c.node.trace.Load() {
 		c.traceIn(op)
 	}
 	if op.Verb != wire.Pong {
@@ -130,7 +130,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if o.Account != "" || o.NewAccount {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
-	if a := c.node.opts.Authenticator; a != nil {
+	if a := c.node.options().Authenticator; a != nil {
 		id, err := a.Authenticate(auth.Credentials{
 			User:      o.User,
 			Password:  o.Pass,
@@ -154,7 +154,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if o.Protocol < 0 || o.Protocol > 1 {
 		return &ending{reason: reasonBadClientProto, text: wire.TextInvalidClientProtocol}
 	}
-	headers := o.Headers && !c.node.opts.NoHeaders
+	headers := o.Headers && !c.node.options().NoHeaders
 	if o.NoResponders && !headers {
 		return &ending{reason: reasonMissingHeaders, text: wire.TextNoRespondersHeaders}
 	}
@@ -166,7 +166,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if !c.connected {
 		c.connected = true
 		c.liveness.connected(time.Since(c.start))
-		first := min(c.node.firstPing, c.node.opts.PingInterval)
+		first := min(c.node.firstPing, c.node.options().PingInterval)
 		c.node.alarms.set(&c.ping, time.Now().Add(first+rand.N(first/5+1)))
 	}
 	c.ok(w)
@@ -215,7 +215,7 @@ func (c *client) pinged(w *work) {
 
 func (c *client) subscribe(w *work, op *wire.Op) {
 	w.batch.settle()
-	opts := &c.node.opts
+	opts := c.node.options()
 	subject := string(op.Subject)
 	switch {
 	case string(op.Queue) == reservedQueue || !c.maySubscribe(subject, string(op.Queue)):
@@ -284,7 +284,7 @@ func (c *client) refuse(w *work, text string) {
 
 // checkPing is the client's ping alarm.
 func (c *client) checkPing(now time.Time) time.Time {
-	opts := &c.node.opts
+	opts := c.node.options()
 	silent := time.Duration(now.UnixNano() - c.lastIn.Load())
 	if silent > restAfter {
 		c.rest()

@@ -147,7 +147,7 @@ func (c *conn) serve() {
 	if e.text != "" {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
-	c.flush(min(flushTime, c.node.opts.WriteDeadline))
+	c.flush(min(flushTime, c.node.options().WriteDeadline))
 	switch {
 	case e.text != "":
 		c.linger()
@@ -298,9 +298,9 @@ func (c *conn) finish(w *work) {
 		w.active = false
 	}
 	// A route is never held up: that would slow down everybody for the sake of one.
-	if w.batch.waiting > c.node.opts.crowded() && !c.node.opts.NoFastProducerStall && !c.isRoute {
+	if w.batch.waiting > c.node.options().crowded() && !c.node.options().NoFastProducerStall && !c.isRoute {
 		c.stalls.Add(1)
-		w.batch.stall(c.node.opts.crowded(), w.consumed)
+		w.batch.stall(c.node.options().crowded(), w.consumed)
 	}
 	w.batch.waiting, w.batch.crowded = 0, nil
 	w.consumed = 0

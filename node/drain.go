@@ -97,7 +97,7 @@ func (n *Node) beginDrain() {
 	n.wg.Go(func() {
 		defer cancel()
 		if len(n.clients.all()) > 0 {
-			n.pause(ctx, n.opts.LameDuckGrace)
+			n.pause(ctx, n.options().LameDuckGrace)
 		}
 		n.closePaced(ctx, true)
 		if ctx.Err() == nil {

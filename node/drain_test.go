@@ -11,7 +11,7 @@ import (
 // startDrainable runs members that are quick to send clients away.
 func startDrainable(t *testing.T, n int, grace time.Duration) []*Node {
 	t.Helper()
-	tune := func(n *Node) { n.opts.LameDuckDuration, n.opts.LameDuckGrace = grace+100*time.Millisecond, grace }
+	tune := func(n *Node) { setLameDuck(n, grace+100*time.Millisecond, grace) }
 	var nodes []*Node
 	for i := range n {
 		cluster := ClusterOptions{GossipProfile: membership.Local}

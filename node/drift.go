@@ -34,7 +34,7 @@ var digested = [...]string{"limits", "auth", "cluster", "flags"}
 
 // settings returns the settings in which the servers of a cluster should not differ.
 func (n *Node) settings() map[string]map[string]string {
-	o, c := &n.opts, &n.opts.Cluster
+	o, c := n.options(), &n.options().Cluster
 	onOff := func(on bool) string {
 		if on {
 			return "on"

@@ -24,7 +24,7 @@ const shoalProto = 2
 // routeInfo returns the INFO for a peer, or for one that has not said who it is yet.
 func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 	name, fixed := n.cluster.get()
-	opts := &n.opts.Cluster
+	opts := &n.options().Cluster
 	info := &wire.ServerInfo{
 		ID:             n.id,
 		Name:           n.name,
@@ -35,7 +35,7 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		Port:           n.routePort,
 		Headers:        true,
 		AuthRequired:   opts.wantsPassword(),
-		MaxPayload:     n.opts.MaxPayload,
+		MaxPayload:     n.options().MaxPayload,
 		Cluster:        name,
 		ClusterDynamic: !fixed,
 		LNOC:           true,
@@ -72,7 +72,7 @@ func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
 		user = a.url.User.Username()
 		pass, _ = a.url.User.Password()
 	case a.auth, r.peer().AuthRequired:
-		user, pass = n.opts.Cluster.User, n.opts.Cluster.Password
+		user, pass = n.options().Cluster.User, n.options().Cluster.Password
 	}
 	return &wire.ConnectOptions{
 		Echo:           true,

@@ -99,7 +99,7 @@ func (n *Node) dialGossip(ctx context.Context, addr string) (_ net.Conn, err err
 // joinRoute takes the address of a server that does not gossip as that of a route.
 func (n *Node) joinRoute(addr string) {
 	u := &url.URL{Scheme: "nats", Host: addr}
-	if c := &n.opts.Cluster; c.User != "" {
+	if c := &n.options().Cluster; c.User != "" {
 		u.User = url.UserPassword(c.User, c.Password)
 	}
 	n.targets.configure(u)

@@ -32,7 +32,7 @@ func (r *route) connect(op *wire.Op) error {
 	if err := o.Merge(op.Arg); err != nil {
 		return err
 	}
-	cluster := &r.node.opts.Cluster
+	cluster := &r.node.options().Cluster
 	switch {
 	case o.Lang != "":
 		return &ending{reason: reasonWrongPort, text: wire.TextWrongPort}
@@ -76,7 +76,7 @@ func (r *route) info(w *work, op *wire.Op) error {
 	case !r.introducedBy:
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	case info.RouteAccReqID != "":
-		if r.node.opts.Cluster.PoolSize > 0 {
+		if r.node.options().Cluster.PoolSize > 0 {
 			r.acknowledge(info)
 		}
 		return nil
@@ -108,7 +108,7 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		return &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
 	}
 	r.isShoal = isShoal(info)
-	if own := &n.opts.Cluster; own.User != "" && r.attempt != nil && !r.attempt.configured &&
+	if own := &n.options().Cluster; own.User != "" && r.attempt != nil && !r.attempt.configured &&
 		!r.attempt.auth && !info.AuthRequired {
 		// Somebody has said that there is a peer, and it takes everybody: it is none of this cluster.
 		text := fmt.Sprintf("%s at %s asks for no password, but was not configured either", info.Name, r.conn.remote)
@@ -135,7 +135,7 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 			return err
 		}
 	}
-	mode, err := negotiateCompression(n.opts.Cluster.Compression, info.Compression)
+	mode, err := negotiateCompression(n.options().Cluster.Compression, info.Compression)
 	if err != nil {
 		return refusal(err.Error())
 	}

@@ -177,3 +177,10 @@ func (p *peer) wantInfo(wanted func(urls []string, lameDuck bool) bool) {
 		}
 	}
 }
+
+// setLameDuck changes times for which options take only longer ones.
+func setLameDuck(n *Node, duration, grace time.Duration) {
+	o := *n.options()
+	o.LameDuckDuration, o.LameDuckGrace = duration, grace
+	n.opts.Store(&o)
+}

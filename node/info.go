@@ -32,7 +32,7 @@ func (n *Node) Advertise(hostport string) error {
 }
 
 func (n *Node) setAdvertised(hostport string) {
-	a := address{n.opts.Host, n.port.addr.Port}
+	a := address{n.options().Host, n.port.addr.Port}
 	if hostport != "" {
 		host, port, _ := splitAdvertised(hostport) // was validated
 		a.host = host
@@ -55,8 +55,8 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		Go:           runtime.Version(),
 		Host:         a.host,
 		Port:         a.port,
-		Headers:      !n.opts.NoHeaders,
-		AuthRequired: n.opts.Authenticator != nil && (connected || n.opts.Authenticator.Anonymous() == nil),
+		Headers:      !n.options().NoHeaders,
+		AuthRequired: n.options().Authenticator != nil && (connected || n.options().Authenticator.Anonymous() == nil),
 		Nonce:        c.nonce,
 		MaxPayload:   c.maxPayload(),
 		ClientID:     c.id,
@@ -65,7 +65,7 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		LameDuck:     n.sendsAway(),
 		ConnectInfo:  connected,
 	}
-	if n.opts.Cluster.Port != 0 {
+	if n.options().Cluster.Port != 0 {
 		info.Cluster, _ = n.cluster.get()
 	}
 	if connected {

@@ -40,7 +40,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	}
 	n.urls.retire()
 	if len(clients) > 0 {
-		n.pause(ctx, n.opts.LameDuckGrace)
+		n.pause(ctx, n.options().LameDuckGrace)
 		n.closePaced(ctx, false)
 	}
 	return n.Shutdown(ctx)
@@ -55,7 +55,7 @@ func (n *Node) closePaced(ctx context.Context, halts bool) {
 	}
 	rand.Shuffle(len(clients), func(i, j int) { clients[i], clients[j] = clients[j], clients[i] })
 	n.log.Info("Closing existing clients")
-	end := time.Now().Add(n.opts.LameDuckDuration - n.opts.LameDuckGrace)
+	end := time.Now().Add(n.options().LameDuckDuration - n.options().LameDuckGrace)
 	for i, c := range clients {
 		if i > 0 {
 			// Clients that leave by themselves make the steps of the others no longer.

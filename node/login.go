@@ -13,7 +13,7 @@ const nonceBytes = 11
 // begins has a new client be who it is without credentials.
 func (c *client) begins() {
 	c.home.Load().clients.Add(1)
-	a := c.node.opts.Authenticator
+	a := c.node.options().Authenticator
 	if a == nil {
 		c.admitted = true
 		return

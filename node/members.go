@@ -29,7 +29,7 @@ const membersTick = time.Second
 // start begins to gossip. It fails if the node cannot: routes that are configured work all the same.
 func (m *members) start(ctx context.Context) error {
 	n := m.node
-	opts := &n.opts.Cluster
+	opts := &n.options().Cluster
 	advertise, err := m.advertise(ctx)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (m *members) apply(now time.Time) {
 	}
 	m.missing.update(n, c, now)
 	m.drift.update(n, c.Members(), now)
-	if joined || len(n.opts.Cluster.Join) == 0 || c.Health().LastJoin != "" {
+	if joined || len(n.options().Cluster.Join) == 0 || c.Health().LastJoin != "" {
 		if !m.settled.Swap(true) {
 			n.readiness.check()
 		}
@@ -233,7 +233,7 @@ func (m *members) advertise(ctx context.Context) (netip.AddrPort, error) {
 
 // outward returns the address of this machine from which packets to a peer would be sent.
 func (m *members) outward() string {
-	opts := &m.node.opts.Cluster
+	opts := &m.node.options().Cluster
 	seeds := opts.Join
 	for _, u := range opts.Routes {
 		seeds = append(seeds[:len(seeds):len(seeds)], u.Host)

@@ -34,9 +34,9 @@ type Authenticator interface {
 
 // Node is one running broker. Make it with [New].
 type Node struct {
-	opts  Options
+	opts  atomic.Pointer[Options] // replaced by Reload
 	log   *slog.Logger
-	trace bool
+	trace atomic.Bool
 	id    string
 	name  string
 	start time.Time
@@ -97,9 +97,8 @@ func New(opts Options) (*Node, error) {
 		return nil, fmt.Errorf("create server ID: %w", err)
 	}
 	n := &Node{
-		opts:       opts,
+
 		log:        opts.Logger,
-		trace:      opts.Logger.Enabled(context.Background(), LevelTrace),
 		id:         id,
 		name:       opts.ServerName,
 		alarms:     newAlarms(),
@@ -109,6 +108,8 @@ func New(opts Options) (*Node, error) {
 		dialWake:   make(chan struct{}, 1),
 		done:       make(chan struct{}),
 	}
+	n.opts.Store(&opts)
+	n.trace.Store(opts.Logger.Enabled(context.Background(), LevelTrace))
 	if n.name == "" {
 		n.name = id
 	}
@@ -128,6 +129,9 @@ func New(opts Options) (*Node, error) {
 	return n, nil
 }
 
+// options returns what the node is configured with at this moment. They are not changed, but replaced.
+func (n *Node) options() *Options { return n.opts.Load() }
+
 // Start binds the client port and serves it until ctx ends or [Node.Shutdown] is called. It returns
 // as soon as clients can connect. A node can be started once.
 func (n *Node) Start(ctx context.Context) error {
@@ -139,7 +143,7 @@ func (n *Node) Start(ctx context.Context) error {
 		return err
 	}
 	n.start = time.Now()
-	n.setAdvertised(n.opts.ClientAdvertise)
+	n.setAdvertised(n.options().ClientAdvertise)
 
 	n.log.Info("Starting shoal")
 	n.log.Info("  Version:  " + Version)
@@ -187,11 +191,11 @@ func (n *Node) Start(ctx context.Context) error {
 // listen takes the ports, and opens that for routes.
 func (n *Node) listen(ctx context.Context) error {
 	number := func(port int) string { return strconv.Itoa(max(port, 0)) }
-	port, err := reserve(ctx, n.opts.Host, number(n.opts.Port))
+	port, err := reserve(ctx, n.options().Host, number(n.options().Port))
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", net.JoinHostPort(n.opts.Host, number(n.opts.Port)), err)
+		return fmt.Errorf("listen on %s: %w", net.JoinHostPort(n.options().Host, number(n.options().Port)), err)
 	}
-	if cluster := &n.opts.Cluster; cluster.Port != 0 {
+	if cluster := &n.options().Cluster; cluster.Port != 0 {
 		addr := net.JoinHostPort(cluster.Host, number(cluster.Port))
 		n.routeListener, err = new(net.ListenConfig).Listen(ctx, "tcp", addr)
 		if err != nil {
@@ -206,7 +210,7 @@ func (n *Node) listen(ctx context.Context) error {
 // startCluster begins to serve and to dial peers, and waits for their interest, so that the first
 // message of the first client reaches everybody.
 func (n *Node) startCluster(running context.Context) error {
-	opts := &n.opts.Cluster
+	opts := &n.options().Cluster
 	n.routeHost, n.routePort = opts.Host, n.routeListener.Addr().(*net.TCPAddr).Port
 	if opts.Advertise != "" {
 		host, port, _ := splitAdvertised(opts.Advertise) // was validated
@@ -351,7 +355,7 @@ func (n *Node) ClusterAddr() net.Addr {
 
 // listening returns the configured host with the actual port.
 func (n *Node) listening() string {
-	return net.JoinHostPort(n.opts.Host, strconv.Itoa(n.port.addr.Port))
+	return net.JoinHostPort(n.options().Host, strconv.Itoa(n.port.addr.Port))
 }
 
 // ClientURL returns a URL under which a client on the same machine reaches the node, such as

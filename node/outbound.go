@@ -141,7 +141,7 @@ func (c *conn) accept(s *stream) bool {
 	if len(s.buf) == 0 {
 		return false
 	}
-	if c.node.trace {
+	if c.node.trace.Load() {
 		c.traceOut(s.buf)
 	}
 	o := &c.out
@@ -183,7 +183,7 @@ func (c *conn) enqueue(s *stream, many bool) int {
 // drops reports whether messages are dropped rather than queued, because publishers are not to be
 // paused for this connection. The caller holds the lock.
 func (c *conn) drops(s *stream) bool {
-	opts := &c.node.opts
+	opts := c.node.options()
 	return opts.NoFastProducerStall && !s.lines && c.out.size > opts.crowded()
 }
 
@@ -196,7 +196,7 @@ func (o *outbound) waiting() int {
 
 // checkPending cuts the connection as a slow consumer if too much is waiting for it.
 func (c *conn) checkPending(size int) {
-	if size > c.node.opts.MaxPending || c.node.budget.exceeded(size) {
+	if size > c.node.options().MaxPending || c.node.budget.exceeded(size) {
 		c.cutSlow(reasonSlowPending, fmt.Errorf("%d bytes waiting", size))
 	}
 }
@@ -349,7 +349,7 @@ func (c *conn) drain() {
 			vector[i] = p.data
 			total += len(p.data)
 		}
-		deadline := c.node.opts.WriteDeadline
+		deadline := c.node.options().WriteDeadline
 		c.sock.nc.SetWriteDeadline(time.Now().Add(deadline))
 		err := c.sock.write(vector)
 		releaseAll(pieces)

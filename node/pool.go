@@ -58,7 +58,7 @@ func accountIndex(account string, size int) int {
 
 // place finds the slot of a connection whose other side has introduced itself.
 func (r *route) place() error {
-	own, peer := r.node.opts.Cluster.PoolSize, r.peer()
+	own, peer := r.node.options().Cluster.PoolSize, r.peer()
 	size := poolSize(own, peer.RoutePoolSize)
 	index := peer.RoutePoolIdx
 	if r.attempt != nil {
@@ -94,7 +94,7 @@ func refusal(text string) error { return &ending{reason: reasonProtocol, text: t
 
 // fillPool has the connections of a pool dialled, of which r is the first that this node has made.
 func (t *routes) fillPool(r *route) {
-	size := poolSize(r.node.opts.Cluster.PoolSize, r.peer().RoutePoolSize)
+	size := poolSize(r.node.options().Cluster.PoolSize, r.peer().RoutePoolSize)
 	if size == 0 || r.attempt == nil {
 		return
 	}

@@ -20,7 +20,7 @@ const mostHeard = 4096
 
 // prove returns the proof for a question to the server with that ID, empty if there is no password.
 func (n *Node) prove(id, name string, q *question) string {
-	password := n.opts.Cluster.Password
+	password := n.options().Cluster.Password
 	if password == "" {
 		return ""
 	}
@@ -36,7 +36,7 @@ func proof(password, from, to, name string, q *question) []byte {
 
 // proves reports whether a question comes from a server that belongs to the cluster.
 func (r *route) proves(name string, q *question) bool {
-	password := r.node.opts.Cluster.Password
+	password := r.node.options().Cluster.Password
 	if password == "" || r.attempt == nil {
 		return true // anybody may, or it has given the password in its CONNECT
 	}

@@ -67,8 +67,8 @@ func (r *route) begin() {
 	}
 	r.handshake.fire = r.checkHandshake
 	patience := handshakeTime
-	if r.attempt == nil && n.opts.Cluster.User != "" {
-		patience = n.opts.AuthTimeout
+	if r.attempt == nil && n.options().Cluster.User != "" {
+		patience = n.options().AuthTimeout
 	}
 	n.alarms.set(&r.handshake, r.start.Add(patience))
 	r.ping.fire = r.checkPing
@@ -110,7 +110,7 @@ func (r *route) introduced() bool { return false }
 
 // handle implements handler.
 func (r *route) handle(w *work, op *wire.Op) error {
-	if r.node.trace {
+	if r.node.trace.Load() {
 		r.traceIn(op)
 	}
 	w.active = true
@@ -226,7 +226,7 @@ func (r *route) checkHandshake(time.Time) time.Time {
 
 // checkPing is the alarm for the next PING, which traffic does not put off.
 func (r *route) checkPing(now time.Time) time.Time {
-	opts := &r.node.opts
+	opts := r.node.options()
 	if r.liveness.tick(now, false, opts.MaxPingsOut) == livenessStale {
 		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
 			r.node.staleConnections.Add(1)

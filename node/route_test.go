@@ -451,7 +451,7 @@ func TestNotReady(t *testing.T) {
 // TestLameDuck checks who is told what when a node goes.
 func TestLameDuck(t *testing.T) {
 	n := startPeer(t, "n", ClusterOptions{Name: "C"}, nil, func(n *Node) {
-		n.opts.LameDuckGrace, n.opts.LameDuckDuration = 2*time.Second, 2*time.Second
+		setLameDuck(n, 2*time.Second, 2*time.Second)
 	})
 	c := dial(t, n, `CONNECT {"verbose":false,"protocol":1}`+"\r\nSUB p q 1\r\nSUB p lone 3\r\nSUB p 2\r\nPING\r\n")
 	c.want("PONG\r\n")
@@ -483,7 +483,7 @@ func TestLameDuck(t *testing.T) {
 // TestLameDuckWithoutClients checks that nobody waits for clients that have gone.
 func TestLameDuckWithoutClients(t *testing.T) {
 	n := startPeer(t, "n", ClusterOptions{}, nil, func(n *Node) {
-		n.opts.LameDuckGrace, n.opts.LameDuckDuration = time.Hour, 2*time.Hour
+		setLameDuck(n, 2*time.Hour, time.Hour)
 	})
 	c := dial(t, n, quiet)
 	c.sync()

@@ -47,7 +47,7 @@ func (c *conn) traceOp(direction string, op *wire.Op) {
 	if op.SizeText != nil {
 		payload := op.Payload
 		ellipsis := ""
-		if limit := c.node.opts.MaxTracedPayload; limit > 0 && len(payload) > limit {
+		if limit := c.node.options().MaxTracedPayload; limit > 0 && len(payload) > limit {
 			payload, ellipsis = payload[:limit], "..."
 		}
 		c.log(LevelTrace, fmt.Sprintf("%s MSG_PAYLOAD: [%q]%s", direction, payload, ellipsis))

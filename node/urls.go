@@ -107,7 +107,7 @@ func (u *urls) tell() {
 
 // compute makes the list anew and reports whether it has changed. The caller holds mu.
 func (u *urls) compute() (changed bool) {
-	if u.node.opts.Cluster.NoAdvertise {
+	if u.node.options().Cluster.NoAdvertise {
 		return false
 	}
 	var list []string
@@ -140,7 +140,7 @@ func (n *Node) ownURLs() []string {
 		return nil
 	}
 	hosts := []string{a.host}
-	if n.opts.ClientAdvertise == "" {
+	if n.options().ClientAdvertise == "" {
 		hosts = ReachableHosts(a.host)
 	}
 	list := make([]string, len(hosts))
