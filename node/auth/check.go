@@ -30,10 +30,10 @@ func (c *Config) check() error {
 	case len(c.Users) == 0 && c.NoAuthUser != "":
 		return fmt.Errorf("no_auth_user: %q has to be one of a list of users, but there is none", c.NoAuthUser)
 	}
-	if err := checkSecret(c.Password); err != nil {
+	if err := CheckSecret(c.Password); err != nil {
 		return fmt.Errorf("password of user %q: %w", c.User, err)
 	}
-	if err := checkSecret(c.Token); err != nil {
+	if err := CheckSecret(c.Token); err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
 	if err := c.Permissions.check(); err != nil {
@@ -73,7 +73,7 @@ func (c *Config) checkUsers() error {
 }
 
 func (u *User) check() error {
-	if err := checkSecret(u.Password); err != nil {
+	if err := CheckSecret(u.Password); err != nil {
 		return fmt.Errorf("password: %w", err)
 	}
 	for _, t := range u.ConnectionTypes {
@@ -108,15 +108,15 @@ func (p *Permissions) check() error {
 	return nil
 }
 
-// checkSecret reports a secret that looks like a bcrypt hash but is not one: nobody could ever log in
+// CheckSecret reports a secret that looks like a bcrypt hash but is not one: nobody could ever log in
 // with it.
-func checkSecret(secret string) error {
+func CheckSecret(secret string) error {
 	if !isHash(secret) {
 		return nil
 	}
 	// The length of a hash is fixed, and a comparison looks at nothing beyond.
 	if _, err := bcrypt.Cost([]byte(secret)); err != nil || len(secret) != 60 {
-		return errors.New("looks like a bcrypt hash but is damaged; make a new one with shoal passwd")
+		return errors.New("looks like a bcrypt hash but is damaged")
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func groupCovers(rule, queue string) bool {
 		switch {
 		case r == anyTail && !ruleGoesOn:
 			return true
-		case r != q && (r != anyToken || q == anyTail && !queueGoesOn):
+		case r != q && (r != anyToken || q == anyTail):
 			return false
 		case ruleGoesOn != queueGoesOn:
 			return false
