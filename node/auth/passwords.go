@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"runtime"
 	"strings"
 
@@ -48,11 +49,9 @@ func newPasswords(secrets []string) *passwords {
 	return p
 }
 
-// hashed reports whether there are hashes.
-func (p *passwords) hashed() bool { return p.decoy != "" }
-
-// verify compares a configured secret, nil if there is none, with a presented one.
-func (p *passwords) verify(secret *string, presented string) error {
+// verify compares the configured secret of the user that a client names, nil if there is none, with
+// the presented one.
+func (p *passwords) verify(name string, secret *string, presented string) error {
 	if secret != nil && !isHash(*secret) && equal(*secret, presented) {
 		return nil
 	}
@@ -66,7 +65,7 @@ func (p *passwords) verify(secret *string, presented string) error {
 		}
 		return ErrDenied
 	}
-	match, err := p.compare(against, presented)
+	match, err := p.compare(against, name, presented)
 	if err != nil {
 		return err
 	}
@@ -78,8 +77,8 @@ func (p *passwords) verify(secret *string, presented string) error {
 }
 
 // compare computes the hash of a password, unless it is known how that ends.
-func (p *passwords) compare(hash, presented string) (bool, error) {
-	id := p.id(hash, presented)
+func (p *passwords) compare(hash, name, presented string) (bool, error) {
+	id := p.id(hash, name, presented)
 	if match, known := p.recall(id); known {
 		return match, nil
 	}
@@ -105,7 +104,7 @@ func (p *passwords) compare(hash, presented string) (bool, error) {
 }
 
 // expensive reports whether verify would compute a hash.
-func (p *passwords) expensive(secret *string, presented string) bool {
+func (p *passwords) expensive(name string, secret *string, presented string) bool {
 	against := p.decoy
 	switch {
 	case against == "":
@@ -115,15 +114,18 @@ func (p *passwords) expensive(secret *string, presented string) bool {
 	case secret != nil && equal(*secret, presented):
 		return false
 	}
-	_, known := p.recall(p.id(against, presented))
+	_, known := p.recall(p.id(against, name, presented))
 	return !known
 }
 
 // id returns under what an outcome is remembered. Without the key, which never leaves the process,
-// no password can be guessed from it.
-func (p *passwords) id(hash, presented string) digest {
+// no password can be guessed from it. The name belongs to it: else, of two names with one password,
+// the second would be answered at once if neither exists, which tells who does.
+func (p *passwords) id(hash, name, presented string) digest {
 	mac := hmac.New(sha256.New, p.key[:])
 	mac.Write([]byte(hash)) // has a fixed length
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(name))))
+	mac.Write([]byte(name))
 	mac.Write([]byte(presented))
 	return digest(mac.Sum(nil))
 }

@@ -115,7 +115,8 @@ func (u *Users) Authenticate(c Credentials) (*Identity, error) {
 		}
 		return u.identity(a, connection, a != u.nobody), nil
 	}
-	a := u.names[c.User]
+	name := c.User
+	a := u.names[name]
 	if u.mapping {
 		a = nil
 		if c.Certificate != nil {
@@ -124,8 +125,9 @@ func (u *Users) Authenticate(c Credentials) (*Identity, error) {
 		if a == nil {
 			return nil, ErrDenied
 		}
+		name = a.user.Name
 	}
-	if err := u.passwords.verify(secretOf(a), c.Password); err != nil {
+	if err := u.passwords.verify(name, secretOf(a), c.Password); err != nil {
 		return nil, err
 	}
 	if a == nil || !a.comesBy(connection) {
@@ -135,11 +137,11 @@ func (u *Users) Authenticate(c Credentials) (*Identity, error) {
 }
 
 func (u *Users) authenticateSole(c Credentials, connection string) (*Identity, error) {
-	presented := c.Password
+	name, presented := c.User, c.Password
 	if u.token {
-		presented = c.Token
+		name, presented = "", c.Token
 	}
-	err := u.passwords.verify(&u.sole.user.Password, presented)
+	err := u.passwords.verify(name, &u.sole.user.Password, presented)
 	switch {
 	case err != nil:
 		return nil, err
@@ -162,17 +164,20 @@ func secretOf(a *account) *string {
 func (u *Users) Expensive(c Credentials) bool {
 	switch {
 	case u.sole != nil && u.token:
-		return u.passwords.expensive(&u.sole.user.Password, c.Token)
+		return u.passwords.expensive("", &u.sole.user.Password, c.Token)
 	case u.sole != nil:
-		return u.passwords.expensive(&u.sole.user.Password, c.Password)
+		return u.passwords.expensive(c.User, &u.sole.user.Password, c.Password)
 	case c.NKey != "" && len(u.keys) > 0:
 		return false
 	case u.nobody != nil && c.Empty():
 		return false
+	case u.mapping && c.Certificate == nil:
+		return false
 	case u.mapping:
-		return c.Certificate != nil && u.passwords.hashed()
+		a := u.certificateUser(c.Certificate, connectionOf(c))
+		return a != nil && u.passwords.expensive(a.user.Name, &a.user.Password, c.Password)
 	}
-	return u.passwords.expensive(secretOf(u.names[c.User]), c.Password)
+	return u.passwords.expensive(c.User, secretOf(u.names[c.User]), c.Password)
 }
 
 // lets reports whether the user of those who present nothing may be become. Where certificates name
