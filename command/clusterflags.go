@@ -68,7 +68,7 @@ func (v clusterValue) Set(text string) error {
 		switch {
 		case c.User == "" || c.Password == "":
 			return fmt.Errorf("%s: needs both a user and a password before the @, or neither", shownURL(text))
-		case auth.Simple{User: c.User, Password: c.Password}.Validate() != nil:
+		case auth.CheckSecret(c.Password) != nil:
 			return fmt.Errorf("%s: the password looks like a bcrypt hash but is damaged, "+
 				"quote it so that the shell leaves its $ alone", shownURL(text))
 		}

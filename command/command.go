@@ -60,6 +60,7 @@ func newApp(std streams) *cli.App {
 			leaveCommand(std),
 			rttCommand(std),
 			keysCommand(std),
+			passwdCommand(std),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -15,7 +16,7 @@ import (
 // settings are what the command line says about the server.
 type settings struct {
 	node node.Options
-	auth auth.Simple
+	auth login
 
 	pidFile     string
 	portsDir    string
@@ -150,10 +151,13 @@ func (s *settings) flags() []cli.Flag {
 	})
 }
 
+// login is what the flags say about who may connect.
+type login struct{ User, Password, Token string }
+
 // authenticator returns what --user, --pass and --auth ask for, nil if that is nothing.
 func (s *settings) authenticator() (node.Authenticator, error) {
 	switch a := s.auth; {
-	case a == auth.Simple{}:
+	case a == login{}:
 		return nil, nil
 	case a.Token != "" && (a.User != "" || a.Password != ""):
 		return nil, errors.New("--auth: a token replaces --user and --pass, use either")
@@ -162,12 +166,12 @@ func (s *settings) authenticator() (node.Authenticator, error) {
 	case a.User != "" && a.Password == "":
 		return nil, errors.New("--user: needs --pass as well")
 	}
-	if err := s.auth.Validate(); err != nil {
-		name := "--pass"
-		if s.auth.Token != "" {
-			name = "--auth"
-		}
-		return nil, fmt.Errorf("%s: %w, quote it so that the shell leaves its $ alone", name, err)
+	name, what := "--pass", "password"
+	if s.auth.Token != "" {
+		name, what = "--auth", "token"
+	}
+	if err := auth.CheckSecret(cmp.Or(s.auth.Token, s.auth.Password)); err != nil {
+		return nil, fmt.Errorf("%s: the %s %w, quote it so that the shell leaves its $ alone", name, what, err)
 	}
 	return auth.New(auth.Config{User: s.auth.User, Password: s.auth.Password, Token: s.auth.Token})
 }

@@ -61,7 +61,7 @@ func TestFlags(t *testing.T) {
 		{"--debug --trace", func(s *settings) { s.debug, s.trace = true, true }},
 		{"--max_traced_msg_len 10", func(s *settings) { s.node.MaxTracedPayload = 10 }},
 		{"--user u --pass p --auth_timeout 5", func(s *settings) {
-			s.auth = auth.Simple{User: "u", Password: "p"}
+			s.auth = login{User: "u", Password: "p"}
 			s.node.AuthTimeout = 5 * time.Second
 		}},
 		{"--auth t", func(s *settings) { s.auth.Token = "t" }},
@@ -132,7 +132,7 @@ func TestFlags(t *testing.T) {
 func TestSecretsFromEnvironment(t *testing.T) {
 	t.Setenv("SHOAL_USER", "u")
 	t.Setenv("SHOAL_PASS", "p")
-	if got, want := parseSettings(t, "").auth, (auth.Simple{User: "u", Password: "p"}); got != want {
+	if got, want := parseSettings(t, "").auth, (login{User: "u", Password: "p"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got := parseSettings(t, "--pass flag").auth.Password; got != "flag" {

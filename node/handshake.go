@@ -41,7 +41,7 @@ func (r *route) connect(op *wire.Op) error {
 	}
 	if cluster.wantsPassword() {
 		want := auth.Simple{User: cluster.User, Password: cluster.Password}
-		if _, err := want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass}); err != nil {
+		if err := want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass}); err != nil {
 			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
 		}
 	}

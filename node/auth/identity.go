@@ -1,6 +1,9 @@
 package auth
 
-import "crypto/x509"
+import (
+	"cmp"
+	"crypto/x509"
+)
 
 // Credentials are what a client presents when it connects. A field that the client left out is
 // empty.
@@ -34,4 +37,14 @@ type Identity struct {
 	Rules *Rules
 	// proof is the configured user with the secret, by which it is found again after a change.
 	proof *User
+	// connection is the kind of connection by which the client has come.
+	connection string
+	// proven is false for a client that has presented nothing, mapped true for one that has a
+	// certificate which names the user.
+	proven, mapped bool
 }
+
+// standardConnection is what a connection is about which nothing else is said.
+const standardConnection = "STANDARD"
+
+func connectionOf(c Credentials) string { return cmp.Or(c.ConnectionType, standardConnection) }

@@ -1,0 +1,151 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"runtime"
+	"strings"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// maxQueued is how many passwords may wait to be hashed for each that is being hashed. The last one
+// waits for about two seconds with the usual cost, which is as long as clients have to log in.
+const maxQueued = 20
+
+// passwords compares passwords. Hashes with bcrypt take a tenth of a second each by design, so few
+// are computed at once, and what came out is remembered: the thousands of clients that come back
+// after a restart of the network, with passwords that were right before, cost one HMAC each.
+//
+// Somebody who does not exist takes as long as somebody with a wrong password: there is always
+// something to compare with.
+type passwords struct {
+	decoy string // a hash of the highest cost in use, empty if there is none
+	key   [32]byte
+	right memory
+	wrong memory
+	// running has a token for each hash that is computed, queued for those and for each that waits.
+	running, queued chan struct{}
+}
+
+// newPasswords returns what compares with the secrets, of which some may be hashes.
+func newPasswords(secrets []string) *passwords {
+	slots := max(1, runtime.GOMAXPROCS(0)/2)
+	p := &passwords{
+		running: make(chan struct{}, slots),
+		queued:  make(chan struct{}, slots*(1+maxQueued)),
+	}
+	rand.Read(p.key[:])
+	most := 0
+	for _, s := range secrets {
+		if cost, err := bcrypt.Cost([]byte(s)); err == nil && cost > most && isHash(s) {
+			// It needs no password that anybody knows: the outcome is ignored.
+			most, p.decoy = cost, s
+		}
+	}
+	return p
+}
+
+// verify compares the configured secret of the user that a client names, nil if there is none, with
+// the presented one.
+func (p *passwords) verify(name string, secret *string, presented string) error {
+	if secret != nil && !isHash(*secret) && equal(*secret, presented) {
+		return nil
+	}
+	against := p.decoy
+	if secret != nil && isHash(*secret) {
+		against = *secret
+	}
+	if against == "" {
+		if secret == nil {
+			equal(presented, presented)
+		}
+		return ErrDenied
+	}
+	match, err := p.compare(against, name, presented)
+	if err != nil {
+		return err
+	}
+	// If it was compared with the decoy, it was right for somebody else, if at all.
+	if !match || secret == nil || against != *secret {
+		return ErrDenied
+	}
+	return nil
+}
+
+// compare computes the hash of a password, unless it is known how that ends.
+func (p *passwords) compare(hash, name, presented string) (bool, error) {
+	id := p.id(hash, name, presented)
+	if match, known := p.recall(id); known {
+		return match, nil
+	}
+	select {
+	case p.queued <- struct{}{}:
+		defer func() { <-p.queued }()
+	default:
+		return false, ErrBusy
+	}
+	p.running <- struct{}{}
+	defer func() { <-p.running }()
+	// Another client may have presented the same while this one waited.
+	if match, known := p.recall(id); known {
+		return match, nil
+	}
+	match := bcrypt.CompareHashAndPassword([]byte(hash), []byte(presented)) == nil
+	if match {
+		p.right.add(id)
+	} else {
+		p.wrong.add(id)
+	}
+	return match, nil
+}
+
+// expensive reports whether verify would compute a hash.
+func (p *passwords) expensive(name string, secret *string, presented string) bool {
+	against := p.decoy
+	switch {
+	case against == "":
+		return false
+	case secret != nil && isHash(*secret):
+		against = *secret
+	case secret != nil && equal(*secret, presented):
+		return false
+	}
+	_, known := p.recall(p.id(against, name, presented))
+	return !known
+}
+
+// id returns under what an outcome is remembered. Without the key, which never leaves the process,
+// no password can be guessed from it. The name belongs to it: else, of two names with one password,
+// the second would be answered at once if neither exists, which tells who does.
+func (p *passwords) id(hash, name, presented string) digest {
+	mac := hmac.New(sha256.New, p.key[:])
+	mac.Write([]byte(hash)) // has a fixed length
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(name))))
+	mac.Write([]byte(name))
+	mac.Write([]byte(presented))
+	return digest(mac.Sum(nil))
+}
+
+func (p *passwords) recall(id digest) (match, known bool) {
+	if p.right.has(id) {
+		return true, true
+	}
+	return false, p.wrong.has(id)
+}
+
+// equal compares in constant time. The digests have one length, so not even the length leaks.
+func equal(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// isHash recognises the bcrypt variants that differ in name only: 2a is the historic one, 2b the
+// current one, 2y what PHP and Apache's htpasswd write.
+func isHash(secret string) bool {
+	return strings.HasPrefix(secret, "$2a$") || strings.HasPrefix(secret, "$2b$") ||
+		strings.HasPrefix(secret, "$2y$")
+}
