@@ -106,6 +106,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		missed: func(id string) { c.view.missed(time.Now(), id) }}
 	c.transport = newTransport(&c.o, c.journal, c.limit)
 	c.transport.offers = func(nc net.Conn) { c.takeOffer(nc, nc.RemoteAddr().String()) }
+	c.transport.named = c.joiner.seeds.isNamed
 	c.conf = c.configure(tags)
 
 	c.heard.Go(c.hear)

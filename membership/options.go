@@ -43,8 +43,9 @@ type Options struct {
 	// Without one, packets go over streams.
 	Packets net.PacketConn
 	// Dial opens a stream for gossip to an address for gossip, so that [Cluster.Stream] of the server
-	// there gets the other end.
-	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// there gets the other end. named says that the address is one of those that Join, or
+	// [Cluster.Join], has named: others may have been made up by whoever can forge gossip.
+	Dial func(ctx context.Context, addr string, named bool) (net.Conn, error)
 	// Answer answers the query of another member, or of this one. It is called by a few goroutines; nil
 	// is no answer. An answer has a kilobyte at most.
 	Answer func(query, from string, body []byte) []byte

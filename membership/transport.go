@@ -45,7 +45,8 @@ var errShut = errors.New("gossip has stopped")
 type transport struct {
 	self    netip.AddrPort
 	udp     net.PacketConn // nil if there is none
-	dial    func(ctx context.Context, addr string) (net.Conn, error)
+	dial    func(ctx context.Context, addr string, named bool) (net.Conn, error)
+	named   func(addr string) bool // whether it is the address of a seed that somebody has named
 	journal *journal
 	offers  func(nc net.Conn) // serves a stream that brings keys
 	log     *slog.Logger
@@ -179,7 +180,7 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	nc, err := t.dial(ctx, a.Addr)
+	nc, err := t.dial(ctx, a.Addr, t.named(a.Addr))
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,8 @@ type route struct {
 	sole    bool     // no other server is behind the address that was dialled
 
 	// The rest, unless it says otherwise, belongs to the reader.
-	introducedBy  bool   // CONNECT came, or the node has dialled
+	admitted      bool // the other side may be a peer: what it has shown of itself is enough
+	proof         challenge
 	slot          string // of the connection among those to the peer
 	account       string // the only one that the connection is for, empty if there may be several
 	carriesGlobal bool   // interest in subjects of the global account is announced here
@@ -52,7 +53,7 @@ type route struct {
 
 // newRoute makes the connection over nc a route: one that was dialled, or accepted if a is nil.
 func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
-	r := &route{attempt: a, introducedBy: a != nil}
+	r := &route{attempt: a}
 	r.conn.id = n.lastID.Add(1)
 	r.conn.init(n, nc, r)
 	r.conn.isRoute = true
@@ -64,7 +65,9 @@ func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
 func (r *route) begin() {
 	n := r.node
 	if r.attempt == nil {
-		r.sendLine(n.routeInfo(nil).Append(nil))
+		info := n.routeInfo(nil)
+		info.Shoal.Nonce = r.challenge()
+		r.sendLine(info.Append(nil))
 	}
 	r.handshake.fire = r.checkHandshake
 	patience := handshakeTime
@@ -97,10 +100,13 @@ func (r *route) configure(p *wire.Parser) {
 
 // admit implements handler. Nothing that comes before CONNECT is worth parsing.
 func (r *route) admit(b []byte) error {
-	if !r.introducedBy && r.peer() == nil && beginsGossip(b) {
+	if r.attempt != nil || r.admitted {
+		return nil
+	}
+	if beginsGossip(b) {
 		return errHandedOver
 	}
-	if !r.introducedBy && r.peer() == nil && b[0]|0x20 != 'c' {
+	if b[0]|0x20 != 'c' {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
 	return nil
@@ -115,6 +121,9 @@ func (r *route) handle(w *work, op *wire.Op) error {
 		r.traceIn(op)
 	}
 	w.active = true
+	if !r.admitted && !r.mayPrecede(op.Verb) {
+		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
+	}
 	switch op.Verb {
 	case wire.RMsg, wire.RHMsg, wire.LMsg:
 		if isAsk(op) {
@@ -127,11 +136,6 @@ func (r *route) handle(w *work, op *wire.Op) error {
 		return r.connect(op)
 	case wire.Info:
 		return r.info(w, op)
-	}
-	if !r.introducedBy {
-		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
-	}
-	switch op.Verb {
 	case wire.RSub, wire.LSub:
 		r.addInterest(op)
 	case wire.RUnsub, wire.LUnsub:
@@ -144,6 +148,18 @@ func (r *route) handle(w *work, op *wire.Op) error {
 		return r.refused(op)
 	}
 	return nil
+}
+
+// mayPrecede reports whether an operation may come before it is known that the other side belongs to the
+// cluster.
+func (r *route) mayPrecede(v wire.Verb) bool {
+	switch v {
+	case wire.Connect, wire.Info:
+		return true
+	case wire.Ping, wire.Pong, wire.Err:
+		return r.attempt != nil
+	}
+	return false
 }
 
 // left implements handler.
@@ -167,8 +183,8 @@ func (r *route) pinged(w *work) {
 func (r *route) ponged(w *work) {
 	r.pongs.Add(1)
 	r.liveness.pong(time.Now())
-	if r.peer() == nil {
-		return
+	if r.slot == "" {
+		return // they are not acquainted yet
 	}
 	if !r.registered.Load() {
 		// The judge has accepted this one, so an older one is dead.

@@ -98,6 +98,10 @@ type ShoalInfo struct {
 	Gossip bool `json:"gossip,omitempty"`
 	// Leaving says that the sender is about to stop and will not come back under this ID.
 	Leaving bool `json:"leaving,omitempty"`
+	// Nonce is what a dialling shoal node proves its knowledge of the password with, and Proof, in the
+	// second INFO, that the sender has it too.
+	Nonce string `json:"nonce,omitempty"`
+	Proof string `json:"proof,omitempty"`
 }
 
 // SubjectPermission lists subjects that are allowed and denied.

@@ -35,7 +35,7 @@ func (s Simple) Validate() error {
 		{"password", s.Password},
 		{"token", s.Token},
 	} {
-		if !isHash(secret.value) {
+		if !IsHash(secret.value) {
 			continue
 		}
 		if _, err := bcrypt.Cost([]byte(secret.value)); err != nil {
@@ -65,7 +65,7 @@ func (s Simple) Authenticate(c Credentials) (user string, err error) {
 
 // matches compares a configured secret, in clear or hashed, with a presented one.
 func matches(configured, presented string) bool {
-	if isHash(configured) {
+	if IsHash(configured) {
 		return bcrypt.CompareHashAndPassword([]byte(configured), []byte(presented)) == nil
 	}
 	return equal(configured, presented)
@@ -77,9 +77,9 @@ func equal(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// isHash recognises the bcrypt variants that differ in name only: 2a is the historic one, 2b the
-// current one, 2y what PHP and Apache's htpasswd write.
-func isHash(secret string) bool {
+// IsHash reports whether a configured secret is a bcrypt hash. The variants differ in name only: 2a is the
+// historic one, 2b the current one, 2y what PHP and Apache's htpasswd write.
+func IsHash(secret string) bool {
 	return strings.HasPrefix(secret, "$2a$") || strings.HasPrefix(secret, "$2b$") ||
 		strings.HasPrefix(secret, "$2y$")
 }
