@@ -49,9 +49,10 @@ func (n *Node) serve(nc net.Conn) {
 }
 
 func (n *Node) newClient(nc net.Conn) *client {
-	c := &client{options: wire.DefaultConnect, admitted: n.opts.Authenticator == nil}
+	c := &client{options: wire.DefaultConnect}
 	c.conn.id = n.lastID.Add(1)
 	c.conn.init(n, nc, c)
+	c.begins()
 	n.totalConnections.Add(1)
 	c.log(slog.LevelDebug, "Client connection created")
 	return c

@@ -41,7 +41,7 @@ func fanOut(t testing.TB, receivers, size, messages int, sameSID bool) (run func
 		}
 		s := &subscription{conn: &c.conn, subject: "subject.of.test", sid: sid}
 		c.subs.add(s)
-		n.index.Insert(s.subject, "", s)
+		n.accounts.global.index.Insert(s.subject, "", s)
 	}
 	publisher := n.newClient(null)
 	publisher.options = wire.ConnectOptions{Echo: true}

@@ -195,7 +195,7 @@ func (a *asks) routeTo(id string) (*route, error) {
 
 // askLine returns the message with a question or an answer.
 func askLine(id, rest, reply string, payload []byte) []byte {
-	op := wire.Op{Verb: wire.RMsg, Account: []byte(systemAccount), Subject: []byte(askPrefix + id + "." + rest), Payload: payload}
+	op := wire.Op{Verb: wire.RMsg, Account: []byte(SystemAccount), Subject: []byte(askPrefix + id + "." + rest), Payload: payload}
 	if reply != "" {
 		op.Reply = []byte(reply)
 	}
@@ -204,7 +204,7 @@ func askLine(id, rest, reply string, payload []byte) []byte {
 
 // isAsk reports whether a message that has come over a route is a question or an answer.
 func isAsk(op *wire.Op) bool {
-	return string(op.Account) == systemAccount && hasPrefix(op.Subject, askPrefix)
+	return string(op.Account) == SystemAccount && hasPrefix(op.Subject, askPrefix)
 }
 
 // asked takes a question or an answer. It never waits.

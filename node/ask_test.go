@@ -230,7 +230,7 @@ func TestMalformedQuestions(t *testing.T) {
 		{askPrefix, "", nil},
 		{askPrefix + "SOMEBODY.echo", re + "11", []byte(`{"number":11}`)},
 	} {
-		op := wire.Op{Verb: wire.RMsg, Account: []byte(systemAccount), Subject: []byte(m.subject), Reply: []byte(m.reply), Payload: m.payload}
+		op := wire.Op{Verb: wire.RMsg, Account: []byte(SystemAccount), Subject: []byte(m.subject), Reply: []byte(m.reply), Payload: m.payload}
 		r.sendLine(op.Append(nil))
 	}
 	var got string

@@ -41,21 +41,29 @@ type entry struct {
 	// peers are those who have interest, if queue groups have members at some of them: what a peer
 	// is sent then depends on which members are chosen. Otherwise they are among the groups.
 	peers []*group
-	// reserved says that clients may not publish to the subject.
-	reserved bool
-	bytes    int64 // as it was counted, see size
+	// denied says that the client may not publish to the subject.
+	denied bool
+	detour *detour // nil for most
+	bytes  int64   // as it was counted, see size
+}
+
+// page is the entries of one account.
+type page struct {
+	entries map[string]*entry
+	last    *entry // the one found last
 }
 
 // cache remembers for one reader who receives what. A subject is admitted when it is seen for the
 // second time, so that one-shot inboxes leave nothing behind.
 type cache struct {
-	index *subjects.Index[*subscription]
 	self  *conn
 	batch *batch
 	total *atomic.Int64 // bytes of all caches of the node
 
-	entries   map[string]*entry
-	last      *entry // the one found last
+	account *account // the current one
+	index   *subjects.Index[*subscription]
+	page
+	others    map[*account]page
 	receivers map[*conn]*receiver
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
@@ -83,8 +91,22 @@ type cache struct {
 }
 
 func (c *cache) init(self *conn, b *batch) {
-	c.index, c.self, c.batch = self.node.index, self, b
+	c.self, c.batch = self, b
 	c.total, c.seed = &self.node.cacheBytes, self.node.seed
+	c.account = self.home.Load()
+	c.index = c.account.index
+}
+
+// enter has the following lookups be about that account.
+func (c *cache) enter(a *account) {
+	if c.account == a {
+		return
+	}
+	if c.others == nil {
+		c.others = make(map[*account]page)
+	}
+	c.others[c.account] = c.page
+	c.account, c.index, c.page = a, a.index, c.others[a]
 }
 
 // lookup returns who receives messages to subject. The entry is valid until the next call, or
@@ -140,7 +162,8 @@ func (c *cache) growSeen() {
 // resolve fills e with what the index says now.
 func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	e.stamp = c.index.Stamp(subject)
-	e.reserved = reservedSubject(subject)
+	e.denied = c.denied(subject)
+	e.detour = c.detourOf(subject)
 	c.index.Match(subject, &c.result)
 	e.groups, e.queues, e.peers = e.groups[:0], e.queues[:0], e.peers[:0]
 	if admitted {
@@ -157,8 +180,12 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 			c.remote = append(c.remote, s)
 			continue
 		}
+		s, shown, ok := c.shown(s, subject)
+		if !ok {
+			continue
+		}
 		r := c.receiver(s.conn)
-		key, limited := c.keyOf(r, s), s.limit.Load() > 0
+		key, limited := c.keyOf(r, s, shown), s.limit.Load() > 0
 		if !limited {
 			if g := c.find(e, key, len(plain)); g != nil {
 				c.join(g, r, s)
@@ -212,6 +239,32 @@ func (c *cache) excluded(s *subscription) bool {
 	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute
 }
 
+// shown returns the subscription that a message found by s is delivered to, and the subject that it has
+// there if that is another. It reports whether the message is delivered at all.
+func (c *cache) shown(s *subscription, subject []byte) (to *subscription, as string, ok bool) {
+	x := s.special.Load()
+	if x == nil {
+		return s, "", true
+	}
+	as, ok = x.shown(string(subject))
+	if x.origin != nil {
+		s = x.origin
+	}
+	if as == string(subject) {
+		as = ""
+	}
+	return s, as, ok
+}
+
+// denied reports whether the reader's client may not publish to a subject.
+func (c *cache) denied(subject []byte) bool {
+	if reservedSubject(subject) {
+		return true
+	}
+	rules := c.self.rules.Load()
+	return rules != nil && !rules.MayPublish(string(subject))
+}
+
 // find returns the group of e with that key, if there is one. n is the number of subscriptions.
 func (c *cache) find(e *entry, key groupKey, n int) *group {
 	if n > few {
@@ -226,6 +279,9 @@ func (c *cache) find(e *entry, key groupKey, n int) *group {
 }
 
 func (c *cache) clientGroup(subject []byte, r *receiver, s *subscription, key groupKey, limited, admitted bool) *group {
+	if key.shown != "" {
+		subject = []byte(key.shown)
+	}
 	g := c.newGroup(len("HMSG ")+len(subject)+len(" ")+len(s.sid)+len(" "), r, s, admitted)
 	g.prefix = append(g.prefix, "HMSG "...)
 	g.prefix = append(g.prefix, subject...)
@@ -318,7 +374,7 @@ func (c *cache) worn() bool {
 func (c *cache) forget() {
 	c.total.Add(-c.bytes)
 	c.bytes, c.newSets, c.liveSets = 0, 0, 0
-	c.entries, c.receivers, c.sets, c.last = nil, nil, nil, nil
+	c.page, c.others, c.receivers, c.sets = page{}, nil, nil, nil
 	c.seen, c.missed = nil, 0
 	c.once, c.spare = entry{}, nil
 	c.result = subjects.Result[*subscription]{}

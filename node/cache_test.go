@@ -18,7 +18,7 @@ func subscribed(t testing.TB, n int) (*Node, [][]byte) {
 	var subjects [][]byte
 	for i := range n {
 		s := &subscription{conn: &c.conn, subject: fmt.Sprintf("region.%d.device.%d.status", i%50, i), sid: fmt.Sprint(1000 + i)}
-		node.index.Insert(s.subject, "", s)
+		node.accounts.global.index.Insert(s.subject, "", s)
 		subjects = append(subjects, []byte(s.subject))
 	}
 	return node, subjects

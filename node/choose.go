@@ -34,7 +34,7 @@ func (w *work) choose(e *entry, op *wire.Op) {
 		return
 	}
 	w.chosen = append(w.chosen[:0], e.groups...)
-	if w.cache.self.isRoute {
+	if w.cache.self.isRoute && !w.answering {
 		for _, name := range op.Queues {
 			var g *group
 			if q := e.queue(string(name)); q != nil {

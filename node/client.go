@@ -26,12 +26,13 @@ const staleRTT = time.Hour
 type client struct {
 	conn
 	options   wire.ConnectOptions
-	connected bool // CONNECT was accepted
-	admitted  bool // no credentials are needed, or they were good
-	started   bool // the first byte was seen
-	settled   bool // introduced has reported it
-	ponged    bool // a PING that followed CONNECT was answered
-	user      string
+	connected bool           // CONNECT was accepted
+	admitted  bool           // no credentials are needed, or they were good
+	started   bool           // the first byte was seen
+	settled   bool           // introduced has reported it
+	ponged    bool           // a PING that followed CONNECT was answered
+	identity  *auth.Identity // nil if everybody is let in
+	nonce     string         // that the client may have to sign
 
 	// informed says that the first PONG was sent, after which the client expects INFO at any time.
 	informed atomic.Bool
@@ -50,7 +51,16 @@ func (c *client) configure(p *wire.Parser) {
 	p.DedicatedAccount = nil
 	p.Headers = c.conn.headers.Load()
 	p.MaxControlLine = c.node.opts.MaxControlLine
-	p.MaxPayload = c.node.opts.MaxPayload
+	p.MaxPayload = c.maxPayload()
+}
+
+// maxPayload returns the size of the largest message that the client may send.
+func (c *client) maxPayload() int {
+	size := c.node.opts.MaxPayload
+	if limit := c.home.Load().terms.Load().limits.MaxPayload; limit > 0 {
+		size = min(size, limit)
+	}
+	return size
 }
 
 // admit implements handler. A client that must authenticate has to begin with CONNECT: nothing else
@@ -108,6 +118,7 @@ func (c *client) left() {
 	c.node.alarms.cancel(&c.ping)
 	c.node.alarms.cancel(&c.login)
 	c.node.clients.remove(c)
+	c.home.Load().clients.Add(-1)
 }
 
 // connect carries out CONNECT, which may come more than once.
@@ -120,11 +131,23 @@ func (c *client) connect(w *work, op *wire.Op) error {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
 	if a := c.node.opts.Authenticator; a != nil {
-		id, err := a.Authenticate(auth.Credentials{User: o.User, Password: o.Pass, Token: o.Token})
+		id, err := a.Authenticate(auth.Credentials{
+			User:      o.User,
+			Password:  o.Pass,
+			Token:     o.Token,
+			NKey:      o.NKey,
+			Signature: o.Sig,
+			Nonce:     c.nonce,
+		})
 		if err != nil {
 			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
 		}
-		c.user = id.User
+		if err := c.become(id); err != nil {
+			return err
+		}
+		w.cache.forget()
+		w.cache.enter(c.home.Load())
+		w.parser.MaxPayload = c.maxPayload()
 		c.admitted = true
 		c.node.alarms.cancel(&c.login)
 	}
@@ -159,7 +182,7 @@ func (c *client) resetSubscriptions(w *work) {
 		return
 	}
 	for _, s := range c.subs.all() {
-		c.node.index.Invalidate(s.subject)
+		s.invalidate()
 	}
 }
 
@@ -195,13 +218,13 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 	opts := &c.node.opts
 	subject := string(op.Subject)
 	switch {
-	case string(op.Queue) == reservedQueue:
-		c.refuse(w, fmt.Sprintf("%s%q using queue %q", wire.TextPermissionSubscribe, subject, op.Queue))
+	case string(op.Queue) == reservedQueue || !c.maySubscribe(subject, string(op.Queue)):
+		c.refuse(w, refusedSubscription(subject, string(op.Queue)))
 		return
 	case opts.MaxSubscriptionTokens > 0 && subjects.NumTokens(subject) > opts.MaxSubscriptionTokens:
 		c.refuse(w, fmt.Sprintf("%s%q, too many tokens", wire.TextPermissionSubscribe, subject))
 		return
-	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions:
+	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions, c.home.Load().isFull():
 		c.refuse(w, wire.TextMaxSubscriptions)
 		return
 	case c.subs.has(op.SID): // keeps its first subject
@@ -213,13 +236,18 @@ func (c *client) subscribe(w *work, op *wire.Op) {
 	}
 	s := &subscription{
 		conn:    &c.conn,
+		account: c.home.Load(),
 		subject: subject,
 		queue:   string(op.Queue),
 		sid:     string(op.SID),
 	}
+	if rules := c.rules.Load(); rules != nil {
+		if f := rules.Filter(s.subject, s.queue); f != nil {
+			s.special.Store(&special{filter: f})
+		}
+	}
 	c.subs.add(s)
-	c.node.index.Insert(s.subject, s.queue, s)
-	c.node.interest.add(s.subject, s.queue)
+	s.account.insert(s)
 	w.batch.changed = true
 	c.ok(w)
 }
@@ -234,7 +262,7 @@ func (c *client) unsubscribe(w *work, op *wire.Op) {
 			w.batch.changed = true
 		} else {
 			// Publishers that know the subscription as unlimited must look again.
-			c.node.index.Invalidate(s.subject)
+			s.invalidate()
 		}
 		w.batch.gaveUp = true
 	}
@@ -292,7 +320,7 @@ const reservedQueue = "_sys_"
 // reservedSubject reports whether clients may not publish to a subject: those belong to traffic
 // between servers.
 func reservedSubject(subject []byte) bool {
-	return hasPrefix(subject, "_GR_.") || hasPrefix(subject, "$GR.") || hasPrefix(subject, "$NRG.")
+	return hasPrefix(subject, askPrefix) || hasPrefix(subject, "_GR_.") || hasPrefix(subject, "$GR.") || hasPrefix(subject, "$NRG.")
 }
 
 // reservedReply reports whether clients may not ask for replies to a subject.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"shoal/node/auth"
 	"shoal/wire"
 )
 
@@ -51,9 +52,16 @@ type conn struct {
 	start    time.Time
 	remote   string // address of the other side
 	isRoute  bool   // the other side is a server of the cluster
-	// dedicated says that it is a route for one account, which operations do not name. It is set
-	// before there is any interest.
-	dedicated bool
+	// carriage is what a route is for. It is set before there is any interest.
+	carriage
+
+	// home is the account of the client, that of a route is the global one. It is set before there are
+	// subscriptions.
+	home atomic.Pointer[account]
+	// rules are what the client may do, nil if that is everything.
+	rules atomic.Pointer[auth.Rules]
+	// owes are the replies that the client may send because it was asked, nil if that makes no difference.
+	owes atomic.Pointer[auth.Responses]
 
 	// headers says that the other side understands messages with headers.
 	headers atomic.Bool
@@ -94,6 +102,7 @@ type work struct {
 	chosen         []*group     // memory for picks
 	peers          []*group     // that get the current message
 	unserved       [][]byte     // queue groups named by a peer that have no member here
+	answering      bool         // the message has come from another account, so no peer has chosen members
 	tail, stripped []byte
 	shown          []byte // the subject that clients are to see instead of that of the message
 	line           []byte // memory for what precedes the tail, if that is not the same every time
@@ -111,6 +120,7 @@ func (n *Node) newWork(c *conn) *work {
 
 func (c *conn) init(n *Node, nc net.Conn, h handler) {
 	c.node, c.handler = n, h
+	c.home.Store(n.accounts.global)
 	c.start = time.Now()
 	c.sock.init(nc)
 	c.in.init(&c.sock, &n.buffers, c.pause)
@@ -364,21 +374,13 @@ func (c *conn) linger() {
 // endSubscription takes a subscription out of everything. It may be called more than once.
 func (c *conn) endSubscription(s *subscription) {
 	if c.subs.remove(s) {
-		c.takeOut(s)
+		s.takeOut()
 	}
-}
-
-// takeOut takes a subscription out of what is known of all connections.
-func (c *conn) takeOut(s *subscription) {
-	if !c.isRoute {
-		c.node.interest.remove(s.subject, s.queue)
-	}
-	c.node.index.Remove(s.subject, s.queue, s)
 }
 
 func (c *conn) unsubscribeAll() {
 	for _, s := range c.subs.removeAll() {
-		c.takeOut(s)
+		s.takeOut()
 	}
 	if !c.isRoute {
 		c.node.interest.announce(&c.node.buffers)

@@ -42,7 +42,7 @@ func FuzzClient(f *testing.F) {
 			}
 			c.left()
 		}
-		if got := n.index.Len(); got != 0 {
+		if got := n.accounts.len(); got != 0 {
 			t.Fatalf("%d subscriptions are left", got)
 		}
 		if got := n.cacheBytes.Load(); got != 0 {
@@ -101,7 +101,7 @@ func FuzzRoute(f *testing.F) {
 			w.cache.forget()
 		}
 		c.left()
-		if got := n.index.Len(); got != 0 {
+		if got := n.accounts.len(); got != 0 {
 			t.Fatalf("%d subscriptions are left", got)
 		}
 	})

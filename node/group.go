@@ -3,6 +3,7 @@ package node
 import (
 	"hash/maphash"
 	"slices"
+	"time"
 )
 
 // group is the subscriptions that receive a message in the same bytes, but for their IDs. A
@@ -32,16 +33,18 @@ type group struct {
 type groupKey struct {
 	nth       int32 // the first subscriptions of all connections form groups, the second ones others
 	sidLen    int32
-	noHeaders bool // the receivers understand no headers
+	noHeaders bool   // the receivers understand no headers
+	answers   bool   // the receivers may answer, see conn.owes
+	shown     string // the subject for the receivers, if it is another
 }
 
 // keyOf returns the key for a subscription, of which each is asked for once in a resolve.
-func (c *cache) keyOf(r *receiver, s *subscription) groupKey {
+func (c *cache) keyOf(r *receiver, s *subscription, shown string) groupKey {
 	if r.round != c.round {
 		r.round, r.nth = c.round, 0
 	}
 	r.nth++
-	return groupKey{r.nth, int32(len(s.sid)), !s.conn.headers.Load()}
+	return groupKey{r.nth, int32(len(s.sid)), !s.conn.headers.Load(), s.conn.owes.Load() != nil, shown}
 }
 
 // join adds a subscription to a group, whose set is being formed.
@@ -128,6 +131,16 @@ func (set *receiverSet) equals(other *receiverSet) bool {
 		}
 	}
 	return true
+}
+
+// expectAnswers lets the receivers answer a message.
+func (g *group) expectAnswers(reply []byte) {
+	now := time.Now()
+	for _, s := range g.subs {
+		if owes := s.conn.owes.Load(); owes != nil {
+			owes.Track(string(reply), now)
+		}
+	}
 }
 
 // count adds the messages of the batch to the subscriptions, and appends those that thereby had

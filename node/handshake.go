@@ -249,9 +249,7 @@ func (r *route) register() error {
 	if first {
 		n.registered(r)
 	}
-	if r.carriesGlobal {
-		n.interest.snapshot(r)
-	}
+	n.interest.snapshot(r)
 	for ; r.owed > 0; r.owed-- {
 		r.sendLine(pongLine)
 	}

@@ -56,8 +56,9 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		Host:         a.host,
 		Port:         a.port,
 		Headers:      !n.opts.NoHeaders,
-		AuthRequired: n.opts.Authenticator != nil,
-		MaxPayload:   n.opts.MaxPayload,
+		AuthRequired: n.opts.Authenticator != nil && (connected || n.opts.Authenticator.Anonymous() == nil),
+		Nonce:        c.nonce,
+		MaxPayload:   c.maxPayload(),
 		ClientID:     c.id,
 		ClientIP:     c.ip(),
 		ConnectURLs:  urls,
@@ -68,7 +69,9 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		info.Cluster, _ = n.cluster.get()
 	}
 	if connected {
-		info.RemoteAccount = GlobalAccount
+		account := c.home.Load()
+		info.RemoteAccount = account.name
+		info.AccountIsSystem = account == n.accounts.system
 	}
 	return info.Append(nil)
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	"shoal/wire"
@@ -21,13 +22,15 @@ type interest struct {
 
 	// sending is held while lines are rendered and sent, so that all peers get them in the order of
 	// the changes. It is taken before mu, and guards the rest.
-	sending  sync.Mutex
-	audience []*route
-	lines    stream
+	sending   sync.Mutex
+	audiences []*audience
 }
 
 // topicKey is what interest is about. queue is empty for interest outside of queue groups.
-type topicKey struct{ subject, queue string }
+type topicKey struct {
+	account        *account
+	subject, queue string
+}
 
 // topic is the interest in a subject, or that of a queue group in it.
 type topic struct {
@@ -50,16 +53,17 @@ func (i *interest) weight(t *topic) int {
 }
 
 // add counts a subscription that has been put into the index.
-func (i *interest) add(subject, queue string) { i.count(subject, queue, 1) }
+func (i *interest) add(a *account, subject, queue string) { i.count(topicKey{a, subject, queue}, 1) }
 
 // remove counts a subscription that is about to be taken out of the index.
-func (i *interest) remove(subject, queue string) { i.count(subject, queue, -1) }
+func (i *interest) remove(a *account, subject, queue string) {
+	i.count(topicKey{a, subject, queue}, -1)
+}
 
-func (i *interest) count(subject, queue string, n int) {
+func (i *interest) count(key topicKey, n int) {
 	if !i.enabled {
 		return
 	}
-	key := topicKey{subject, queue}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	t := i.topics[key]
@@ -100,8 +104,8 @@ func (i *interest) send(pool *bufferPool) {
 		t.dirty = false
 		if weight := i.weight(t); weight != t.announced {
 			t.announced = weight
-			if len(i.audience) > 0 {
-				i.lines.addLine(pool, interestLine(&t.topicKey, weight))
+			for _, a := range i.audiences {
+				a.add(pool, t)
 			}
 		}
 		if t.members == 0 {
@@ -111,43 +115,67 @@ func (i *interest) send(pool *bufferPool) {
 	clear(i.dirty)
 	i.dirty = i.dirty[:0]
 	i.mu.Unlock()
-	for _, r := range i.audience {
-		r.send(&i.lines)
+	for _, a := range i.audiences {
+		for _, r := range a.routes {
+			r.send(&a.lines)
+		}
+		a.lines.reset(pool)
 	}
-	i.lines.reset(pool)
 }
 
-// snapshot sends everything to r, which from now on hears of all changes.
+// snapshot sends everything to r that it carries, which from now on hears of all changes.
 func (i *interest) snapshot(r *route) {
 	pool := &r.node.buffers
 	i.sending.Lock()
 	defer i.sending.Unlock()
 	i.send(pool)
+	k := slices.IndexFunc(i.audiences, func(a *audience) bool { return a.carriage == r.carriage })
+	if k < 0 {
+		k = len(i.audiences)
+		i.audiences = append(i.audiences, &audience{carriage: r.carriage})
+	}
+	a := i.audiences[k]
 	i.mu.Lock()
 	for _, t := range i.topics {
 		if t.announced > 0 {
-			i.lines.addLine(pool, interestLine(&t.topicKey, t.announced))
+			a.add(pool, t)
 		}
 	}
 	i.mu.Unlock()
-	r.send(&i.lines)
-	i.lines.reset(pool)
-	i.audience = append(i.audience, r)
+	r.send(&a.lines)
+	a.lines.reset(pool)
+	a.routes = append(a.routes, r)
 }
 
 // leave forgets a peer.
 func (i *interest) leave(r *route) {
 	i.sending.Lock()
 	defer i.sending.Unlock()
-	for k, other := range i.audience {
-		if other == r {
-			last := len(i.audience) - 1
-			i.audience[k] = i.audience[last]
-			i.audience[last] = nil
-			i.audience = i.audience[:last]
-			return
-		}
+	isIt := func(other *route) bool { return other == r }
+	for _, a := range i.audiences {
+		a.routes = slices.DeleteFunc(a.routes, isIt)
 	}
+	i.audiences = slices.DeleteFunc(i.audiences, func(a *audience) bool { return len(a.routes) == 0 })
+}
+
+// add appends the line that announces what is known of a topic, or withdraws it.
+func (a *audience) add(pool *bufferPool, t *topic) {
+	if !a.carries(t.account.name) {
+		return
+	}
+	op := wire.Op{
+		Verb:    wire.RSub,
+		Subject: []byte(t.subject),
+		Queue:   []byte(t.queue),
+		Max:     t.announced,
+	}
+	if !a.dedicated() {
+		op.Account = []byte(t.account.name)
+	}
+	if t.announced == 0 {
+		op.Verb = wire.RUnsub
+	}
+	a.lines.addLine(pool, op.Append(nil))
 }
 
 // withdrawQueues has the peers choose nobody on this node any more as a member of a queue group that
@@ -173,19 +201,4 @@ func (i *interest) reconsider(pool *bufferPool, key topicKey, elsewhere func(top
 	}
 	i.mu.Unlock()
 	i.announce(pool)
-}
-
-// interestLine returns the line that announces a weight, or withdraws the interest if that is 0.
-func interestLine(key *topicKey, weight int) []byte {
-	op := wire.Op{
-		Verb:    wire.RSub,
-		Account: []byte(GlobalAccount),
-		Subject: []byte(key.subject),
-		Queue:   []byte(key.queue),
-		Max:     weight,
-	}
-	if weight == 0 {
-		op.Verb = wire.RUnsub
-	}
-	return op.Append(nil)
 }

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
+	"time"
 
 	"shoal/membership"
 )
@@ -80,8 +82,16 @@ func TestFirstMessageAfterJoin(t *testing.T) {
 
 func TestDuplicateNameStopsTheNewcomer(t *testing.T) {
 	a := startMember(t, "same")
+	// Who is older is told by milliseconds.
+	for began := time.Now().UnixMilli(); time.Now().UnixMilli() == began; {
+		runtime.Gosched()
+	}
 	b := startMember(t, "same", a)
-	<-b.Done()
+	select {
+	case <-b.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the newcomer goes on")
+	}
 	if _, ok := b.Err().(*DuplicateNameError); !ok {
 		t.Errorf("it stopped because of %v", b.Err())
 	}

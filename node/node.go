@@ -16,7 +16,6 @@ import (
 
 	"shoal/membership"
 	"shoal/node/auth"
-	"shoal/subjects"
 )
 
 // Authenticator decides who may connect. It is called for every CONNECT, by many goroutines at
@@ -45,9 +44,9 @@ type Node struct {
 	port       *reservation            // for clients
 	advertised atomic.Pointer[address] // what INFO tells
 
-	index   *subjects.Index[*subscription]
-	clients clients
-	alarms  *alarms
+	accounts accounts
+	clients  clients
+	alarms   *alarms
 
 	cluster       clusterName
 	routeListener net.Listener // nil if the node is to stay alone
@@ -104,7 +103,6 @@ func New(opts Options) (*Node, error) {
 		trace:      opts.Logger.Enabled(context.Background(), LevelTrace),
 		id:         id,
 		name:       opts.ServerName,
-		index:      subjects.NewIndex[*subscription](),
 		alarms:     newAlarms(),
 		seed:       maphash.MakeSeed(),
 		firstPing:  firstPing,
@@ -114,6 +112,9 @@ func New(opts Options) (*Node, error) {
 	}
 	if n.name == "" {
 		n.name = id
+	}
+	if err := n.accounts.init(n, &opts); err != nil {
+		return nil, err
 	}
 	n.budget.limit = int64(opts.PendingBudget)
 	n.clients.init(opts.MaxConnections)

@@ -129,6 +129,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.PingInterval, DefaultPingInterval)
 	setDefault(&o.MaxPingsOut, DefaultMaxPingsOut)
 	setDefault(&o.AuthTimeout, DefaultAuthTimeout)
+	setDefault(&o.SystemAccount, SystemAccount)
 	setDefault(&o.LameDuckDuration, DefaultLameDuck)
 	setDefault(&o.LameDuckGrace, min(DefaultLameDuckGrace, o.LameDuckDuration))
 	o.Cluster = o.Cluster.withDefaults(o.PingInterval)

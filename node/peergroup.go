@@ -18,8 +18,12 @@ func (c *cache) resolveQueue(e *entry, subject []byte, found *subjects.Group[*su
 			q.members = append(q.members, c.remoteMember(e, subject, s, admitted))
 			continue
 		}
+		s, shown, ok := c.shown(s, subject)
+		if !ok {
+			continue
+		}
 		r := c.receiver(s.conn)
-		q.members = append(q.members, c.clientGroup(subject, r, s, c.keyOf(r, s), s.limit.Load() > 0, admitted))
+		q.members = append(q.members, c.clientGroup(subject, r, s, c.keyOf(r, s, shown), s.limit.Load() > 0, admitted))
 	}
 	if len(q.members) > 0 {
 		e.queues = append(e.queues, q)
@@ -61,7 +65,7 @@ func (c *cache) resolvePeers(e *entry, subject []byte, admitted bool) {
 	for _, s := range c.remote {
 		alike := func(g *group) bool {
 			other := g.subs[0].conn
-			return g.noHeaders == !s.conn.headers.Load() && other.dedicated == s.conn.dedicated
+			return g.noHeaders == !s.conn.headers.Load() && other.dedicated() == s.conn.dedicated()
 		}
 		i := slices.IndexFunc(e.groups[first:], alike)
 		if i < 0 {
@@ -83,8 +87,8 @@ func (c *cache) resolvePeers(e *entry, subject []byte, admitted bool) {
 
 // routedGroup returns a group of peers, the first of which has the interest s.
 func (c *cache) routedGroup(subject []byte, s *subscription, admitted bool) *group {
-	account := GlobalAccount + " "
-	if s.conn.dedicated {
+	account := c.account.name + " "
+	if s.conn.dedicated() {
 		account = ""
 	}
 	n := len("HMSG ") + len(account) + len(subject) + len(" ")

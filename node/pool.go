@@ -10,9 +10,6 @@ import (
 	"shoal/wire"
 )
 
-// systemAccount is the name of the account of servers.
-const systemAccount = "$SYS"
-
 // A peer may be reached by one connection, or by a pool of them, over which accounts are spread, plus
 // one for each account that has a connection of its own. Each has its slot in link.routes.
 const soleSlot = "0"
@@ -72,21 +69,24 @@ func (r *route) place() error {
 	}
 	account := peer.RouteAccount
 	switch {
-	case account != "" && account != systemAccount && account != GlobalAccount:
+	case account != "" && !r.node.accounts.has(account):
 		return refusal(fmt.Sprintf("Unable to lookup account %q: account missing", account))
 	case account != "":
 		// Without a pool, the other side will see that it cannot have this connection. Were it
 		// told so, it would try again for ever.
-		r.account, r.slot, r.dedicated = account, account, true
+		r.slot, r.carriage = account, carriage{account: account}
 		return nil
 	case size == 0:
-		r.slot, r.carriesGlobal = soleSlot, true
+		r.slot = soleSlot
 		return nil
 	case index < 0 || index >= size:
 		return refusal(fmt.Sprintf("Invalid route pool index: %d - pool size is %d", index, size))
 	}
 	r.slot = strconv.Itoa(index)
-	r.carriesGlobal = index == accountIndex(GlobalAccount, own)
+	r.carriage = carriage{index: index, size: own}
+	if !r.isShoal {
+		r.carriage.apart = r.node.accounts.system.name // as nats-server has it
+	}
 	return nil
 }
 
@@ -161,10 +161,10 @@ func (t *routes) poolDialed(id string, index int, ok bool) {
 
 // dedicatedAccount returns the account that all operations of a route are about, nil if they name it.
 func (r *route) dedicatedAccount() []byte {
-	if r.account == "" {
+	if !r.dedicated() {
 		return nil
 	}
-	return []byte(r.account)
+	return []byte(r.carriage.account)
 }
 
 // acknowledge answers a peer that gives an account a connection of its own.

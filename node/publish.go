@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"shoal/subjects"
 	"shoal/wire"
@@ -17,7 +18,7 @@ func (c *client) publish(w *work, op *wire.Op) {
 		c.refuse(w, wire.TextInvalidPublishSubject)
 	}
 	e := w.cache.lookup(op.Subject)
-	if e.reserved {
+	if e.denied && !c.mayAnswer(op.Subject) {
 		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, op.Subject))
 		return
 	}
@@ -26,9 +27,22 @@ func (c *client) publish(w *work, op *wire.Op) {
 		return
 	}
 	c.ok(w)
-	if !w.deliver(e, op) && len(op.Reply) > 0 && c.options.NoResponders {
+	delivered := false
+	if e.detour == nil {
+		delivered = w.deliver(e, op)
+	} else {
+		delivered = w.forward(e, op)
+	}
+	if !delivered && len(op.Reply) > 0 && c.options.NoResponders {
 		c.noResponders(w, op)
 	}
+}
+
+// mayAnswer reports whether a client may publish to a subject that is otherwise denied to it, because it
+// was asked to reply there.
+func (c *client) mayAnswer(subject []byte) bool {
+	owes := c.owes.Load()
+	return owes != nil && !reservedSubject(subject) && owes.Use(string(subject), time.Now())
 }
 
 // literal reports whether a subject names one subject: it has no empty token and no wildcard.
@@ -89,6 +103,9 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 			}
 		}
 		delivered = true
+		if g.answers && len(op.Reply) > 0 {
+			g.expectAnswers(op.Reply)
+		}
 		if w.shown != nil {
 			g = w.showing(g, op)
 		}

@@ -10,15 +10,29 @@ import (
 // remoteSID names the interest that an operation is about, as no other interest of that peer is named.
 // Subjects and names of queue groups contain no blank.
 func remoteSID(op *wire.Op) string {
-	if len(op.Origin) == 0 && len(op.Queue) == 0 {
+	if len(op.Origin) == 0 && len(op.Queue) == 0 && string(op.Account) == GlobalAccount {
 		return string(op.Subject)
 	}
-	return string(op.Subject) + " " + string(op.Queue) + " " + string(op.Origin)
+	return string(op.Subject) + " " + string(op.Queue) + " " + string(op.Origin) + " " + string(op.Account)
 }
 
-// addInterest carries out RS+ and LS+. Interest of accounts that the node does not have is nobody's.
+// accountOf returns the account that an operation is about. The interest of accounts that the node does
+// not have is remembered too, for they may be configured later.
+func (r *route) accountOf(op *wire.Op) *account {
+	if a := r.lastAccount; a != nil && a.name == string(op.Account) {
+		return a
+	}
+	a := r.node.accounts.obtain(string(op.Account))
+	if a != nil {
+		r.lastAccount = a
+	}
+	return a
+}
+
+// addInterest carries out RS+ and LS+.
 func (r *route) addInterest(op *wire.Op) {
-	if string(op.Account) != GlobalAccount {
+	account := r.accountOf(op)
+	if account == nil {
 		return
 	}
 	subject := string(op.Subject)
@@ -36,6 +50,7 @@ func (r *route) addInterest(op *wire.Op) {
 	}
 	s := &subscription{
 		conn:    &r.conn,
+		account: account,
 		subject: subject,
 		queue:   string(op.Queue),
 		sid:     sid,
@@ -43,25 +58,26 @@ func (r *route) addInterest(op *wire.Op) {
 	}
 	s.weight.Store(int32(op.Max))
 	r.subs.add(s)
-	r.node.index.Insert(s.subject, s.queue, s)
+	account.index.Insert(s.subject, s.queue, s)
 }
 
 // removeInterest carries out RS- and LS-.
 func (r *route) removeInterest(op *wire.Op) {
-	if string(op.Account) != GlobalAccount {
-		return
-	}
 	if s := r.subs.get([]byte(remoteSID(op))); s != nil {
 		r.endSubscription(s)
 		if n := r.node; s.queue != "" && n.sendsAway() {
-			n.interest.reconsider(&n.buffers, topicKey{s.subject, s.queue}, n.hasMembersElsewhere)
+			n.interest.reconsider(&n.buffers, topicKey{s.account, s.subject, s.queue}, n.hasMembersElsewhere)
 		}
 	}
 }
 
 // hasMembersElsewhere reports whether a queue group has members at a peer that does not leave.
 func (n *Node) hasMembersElsewhere(key topicKey) bool {
-	sid := []byte(remoteSID(&wire.Op{Subject: []byte(key.subject), Queue: []byte(key.queue)}))
+	sid := []byte(remoteSID(&wire.Op{
+		Account: []byte(key.account.name),
+		Subject: []byte(key.subject),
+		Queue:   []byte(key.queue),
+	}))
 	for _, r := range n.routes.registered() {
 		if !r.leaving.Load() && r.subs.has(sid) {
 			return true
@@ -75,9 +91,11 @@ func (n *Node) hasMembersElsewhere(key topicKey) bool {
 func (r *route) deliver(w *work, op *wire.Op) {
 	w.msgs++
 	w.bytes += uint64(len(op.Payload))
-	if string(op.Account) != GlobalAccount {
+	account := r.accountOf(op)
+	if account == nil {
 		return
 	}
+	w.cache.enter(account)
 	w.unserved = w.unserved[:0]
 	e := w.cache.lookup(op.Subject)
 	if reply, subject, ok := unpackPush(op.Reply); ok {
@@ -85,8 +103,12 @@ func (r *route) deliver(w *work, op *wire.Op) {
 	} else {
 		w.deliver(e, op)
 	}
+	replies := e.detour != nil && e.detour.reply // e may be used again for another subject
 	if len(w.unserved) > 0 {
 		r.bounce(w, op)
+	}
+	if replies {
+		w.answer(op)
 	}
 }
 
@@ -100,7 +122,7 @@ func (r *route) bounce(w *work, op *wire.Op) {
 	n := r.node
 	w.batch.flushPart()
 	n.interest.announce(&n.buffers)
-	n.index.Match(op.Subject, &w.cache.result)
+	w.cache.index.Match(op.Subject, &w.cache.result)
 	type share struct {
 		to     *conn
 		queues [][]byte
@@ -121,7 +143,7 @@ func (r *route) bounce(w *work, op *wire.Op) {
 	for _, s := range shares {
 		again := *op
 		again.Verb, again.Origin, again.Queues = wire.RMsg, nil, s.queues
-		if s.to.dedicated {
+		if s.to.dedicated() {
 			again.Account = nil
 		}
 		if op.HasHeaders() && op.HeaderLen > 0 {

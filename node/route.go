@@ -27,15 +27,14 @@ type route struct {
 	sole    bool     // no other server is behind the address that was dialled
 
 	// The rest, unless it says otherwise, belongs to the reader.
-	admitted      bool // the other side may be a peer: what it has shown of itself is enough
-	proof         challenge
-	slot          string // of the connection among those to the peer
-	account       string // the only one that the connection is for, empty if there may be several
-	carriesGlobal bool   // interest in subjects of the global account is announced here
-	compression   string // mode that both sides agreed on
-	awaitsInfo    bool   // compression has begun here, but not yet at the other side
-	isShoal       bool
-	owed          int // PONGs that wait for registration
+	admitted    bool // the other side may be a peer: what it has shown of itself is enough
+	proof       challenge
+	slot        string   // of the connection among those to the peer
+	lastAccount *account // that an operation was about
+	compression string   // mode that both sides agreed on
+	awaitsInfo  bool     // compression has begun here, but not yet at the other side
+	isShoal     bool
+	owed        int // PONGs that wait for registration
 
 	remote     atomic.Pointer[wire.ServerInfo] // the last INFO of the other side, nil before the first
 	registered atomic.Bool

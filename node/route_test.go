@@ -86,7 +86,7 @@ func TestRouteHandshakeErrors(t *testing.T) {
 			n := startPeer(t, "n", tt.cluster, nil)
 			p := dialRoute(t, n, tt.send)
 			p.wantEnd(tt.want)
-			eventually(t, "nothing is left", func() bool { return len(n.routes.everyone()) == 0 && n.index.Len() == 0 })
+			eventually(t, "nothing is left", func() bool { return len(n.routes.everyone()) == 0 && n.accounts.len() == 0 })
 		})
 	}
 }
@@ -305,7 +305,7 @@ func TestInterestEndsWithRoute(t *testing.T) {
 	p.send("RS+ $G p\r\nRS+ $G p q 2\r\n")
 	p.sync()
 	p.nc.Close()
-	eventually(t, "interest has ended", func() bool { return n.index.Len() == 0 })
+	eventually(t, "interest has ended", func() bool { return n.accounts.len() == 0 })
 	c.wantInfo(func(urls []string, _ bool) bool { return len(urls) == 1 })
 }
 

@@ -167,7 +167,7 @@ func (t *routes) synchronized() bool {
 			if !r.synced.Load() {
 				return false
 			}
-			carried = carried || r.carriesGlobal
+			carried = carried || r.carries(GlobalAccount)
 		}
 		if !carried {
 			return false
@@ -308,7 +308,7 @@ func (r *route) describe() RouteInfo {
 		OutMsgs:       t.outMsgs,
 		OutBytes:      t.outBytes,
 		Subscriptions: r.subs.len(),
-		Account:       r.account,
+		Account:       r.carriage.account,
 		Compression:   r.compression,
 		Synchronized:  r.synced.Load(),
 		LastActivity:  time.Unix(0, r.lastIn.Load()),

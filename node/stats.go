@@ -53,7 +53,7 @@ func (c *conn) traffic() traffic {
 // Stats returns the current figures. It visits every connection.
 func (n *Node) Stats() Stats {
 	connections, t := n.clients.total()
-	subscriptions, routes := n.index.Len(), n.routes.registered()
+	subscriptions, routes := n.accounts.len(), n.routes.registered()
 	for _, r := range routes {
 		subscriptions -= r.subs.len()
 	}

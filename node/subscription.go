@@ -5,11 +5,15 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"shoal/node/auth"
+	"shoal/subjects"
 )
 
 // subscription is what one SUB has asked for.
 type subscription struct {
 	conn    *conn
+	account *account
 	subject string
 	queue   string
 	sid     string
@@ -22,6 +26,19 @@ type subscription struct {
 	weight atomic.Int32
 	// leaf says that the peer has the interest from a leaf node.
 	leaf bool
+	// special is what few subscriptions have. It never changes, but may be replaced.
+	special atomic.Pointer[special]
+}
+
+// special is what makes a subscription one of a few.
+type special struct {
+	filter *auth.Filter // of subjects that the client may not receive
+	// shadows are by which the subscription gets what its account imports.
+	shadows []*subscription
+	// A shadow has an origin, and show makes the subject that the account above has for a message.
+	origin *subscription
+	above  *subscription // nil if that account is the one of origin
+	show   *subjects.Transform
 }
 
 // claim reserves one delivery of a limited subscription. It reports whether there was one left and

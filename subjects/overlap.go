@@ -30,9 +30,9 @@ func Intersect(a, b string) (string, bool) {
 	}
 }
 
-// covers reports whether everything that matches pattern b matches a as well. A subject is a pattern
+// Covers reports whether everything that matches pattern b matches a as well. A subject is a pattern
 // that only it matches.
-func covers(a, b string) bool {
+func Covers(a, b string) bool {
 	for {
 		x, restA, moreA := cut(a)
 		y, restB, moreB := cut(b)

@@ -124,7 +124,7 @@ func (t *Transform) Pattern() string {
 // Apply returns what becomes of subject, and whether it matches the pattern at all. subject may itself be
 // a pattern, of which the wildcards stand for themselves.
 func (t *Transform) Apply(subject string) (string, bool) {
-	if !covers(t.from, subject) {
+	if !Covers(t.from, subject) {
 		return "", false
 	}
 	if t.static != "" {

@@ -123,7 +123,7 @@ func TestIntersect(t *testing.T) {
 				t.Fatalf("%s and %s are %q, which matches %s: %t", a, b, both, s, got)
 			}
 		}
-		if ok && (!covers(a, both) || !covers(b, both)) {
+		if ok && (!Covers(a, both) || !Covers(b, both)) {
 			t.Fatalf("%s and %s do not cover %s", a, b, both)
 		}
 	})

@@ -27,6 +27,7 @@ const (
 	TextAuthorization         = "Authorization Violation"
 	TextAuthTimeout           = "Authentication Timeout"
 	TextMaxConnections        = "maximum connections exceeded"
+	TextMaxAccountConnections = "maximum account active connections exceeded"
 	TextMaxSubscriptions      = "maximum subscriptions exceeded"
 	TextInvalidSubject        = "Invalid Subject"
 	TextInvalidPublishSubject = "Invalid Publish Subject"

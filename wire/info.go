@@ -60,6 +60,8 @@ type ServerInfo struct {
 	ConnectInfo bool `json:"connect_info,omitempty"`
 	// RemoteAccount is the account that the client was bound to.
 	RemoteAccount string `json:"remote_account,omitempty"`
+	// AccountIsSystem says that it is the account for traffic about the servers themselves.
+	AccountIsSystem bool `json:"acc_is_sys,omitempty"`
 	// IsSystemAccount says that this is the system account.
 	IsSystemAccount bool `json:"acc_is_sys,omitempty"`
 

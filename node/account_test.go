@@ -1,0 +1,276 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"shoal/node/auth"
+	"shoal/subjects"
+)
+
+// tenants are the accounts of the tests: A exports to B, of which C knows nothing.
+func tenants() []AccountOptions {
+	return []AccountOptions{
+		{
+			Name: "A",
+			Exports: []Export{
+				{Subject: "news.>"},
+				{Subject: "price.*.*"},
+				{Subject: "help", Service: true},
+				{Subject: "list.*", Service: true, Response: ResponseStream},
+			},
+		},
+		{
+			Name: "B",
+			Imports: []Import{
+				{Account: "A", Subject: "news.>", To: "from.a.news.>"},
+				{Account: "A", Subject: "price.*.*", To: "cost.$2.$1"},
+				{Account: "A", Subject: "help", Service: true, To: "a.help"},
+				{Account: "A", Subject: "list.*", Service: true},
+			},
+			Mappings: []Mapping{
+				{Subject: "old.*", Destinations: []MappedTo{{Subject: "new.$1", Weight: 100}}},
+				{Subject: "gone", Destinations: []MappedTo{{Subject: "a.help", Weight: 100}}},
+			},
+			Limits: AccountLimits{MaxConnections: 5, MaxSubscriptions: 3, MaxPayload: 1000},
+		},
+		{Name: "C"},
+	}
+}
+
+// byName lets users in by their names, which are those of their accounts.
+type byName struct{}
+
+func (byName) Authenticate(c auth.Credentials) (*auth.Identity, error) {
+	return &auth.Identity{User: c.User, Account: c.User}, nil
+}
+func (byName) Anonymous() *auth.Identity              { return nil }
+func (byName) Challenges() bool                       { return false }
+func (byName) Renew(id *auth.Identity) *auth.Identity { return id }
+
+// as is the CONNECT line of a user.
+func as(user string) string {
+	return fmt.Sprintf(`CONNECT {"verbose":false,"pedantic":false,"user":%q,"pass":"p","headers":true,"no_responders":true}`+"\r\n", user)
+}
+
+func startTenants(t *testing.T) *Node {
+	return startNode(t, Options{Authenticator: byName{}, Accounts: tenants()})
+}
+
+// requested reads a request and returns the subject that is to be replied to.
+func (p *peer) requested(subject, sid, payload string) (reply string) {
+	p.t.Helper()
+	var size int
+	line := p.line()
+	if _, err := fmt.Sscanf(line, "MSG "+subject+" "+sid+" %s %d", &reply, &size); err != nil || size != len(payload) {
+		p.t.Fatalf("got %q", line)
+	}
+	if got := p.read(size + 2); got != payload+"\r\n" {
+		p.t.Fatalf("got %q", got)
+	}
+	return reply
+}
+
+func TestAccountsAreApart(t *testing.T) {
+	n := startTenants(t)
+	for _, user := range []string{"B", "C", "$G"} {
+		s := dial(t, n, as(user)+"SUB > 1\r\n")
+		s.sync()
+		p := dial(t, n, as("A")+"PUB x 2\r\nhi\r\n")
+		p.sync()
+		s.sync()
+	}
+}
+
+func TestStreamImport(t *testing.T) {
+	n := startTenants(t)
+	p := dial(t, n, as("A"))
+	for _, tt := range []struct{ sub, pub, want string }{
+		{"from.a.news.>", "news.x.y", "from.a.news.x.y"},
+		{"from.a.news.x", "news.x", "from.a.news.x"},
+		{"from.*.news.*", "news.x", "from.a.news.x"},
+		{">", "news.x", "from.a.news.x"},
+		{"cost.eur.*", "price.tea.eur", "cost.eur.tea"},
+		{"cost.usd.*", "price.tea.eur", ""},
+		{"news.x", "news.x", ""},
+	} {
+		t.Run(tt.sub, func(t *testing.T) {
+			s := dial(t, n, as("B")+"SUB "+tt.sub+" 7\r\n")
+			s.sync()
+			for range 3 { // the later ones are remembered
+				p.send("PUB " + tt.pub + " 2\r\nhi\r\n")
+				p.sync()
+				if tt.want != "" {
+					s.want(message(tt.want, "7", "hi"))
+				}
+			}
+			s.send("UNSUB 7\r\n")
+			s.sync()
+			p.send("PUB " + tt.pub + " 2\r\nhi\r\n")
+			p.sync()
+			s.sync()
+		})
+	}
+	if left := n.accounts.len(); left != 0 {
+		eventually(t, "nothing is left", func() bool { return n.accounts.len() == 0 })
+	}
+}
+
+func TestStreamImportLimit(t *testing.T) {
+	n := startTenants(t)
+	s := dial(t, n, as("B")+"SUB from.a.news.x q 7\r\nUNSUB 7 2\r\n")
+	s.sync()
+	p := dial(t, n, as("A")+strings.Repeat("PUB news.x 2\r\nhi\r\n", 5))
+	p.sync()
+	s.want(message("from.a.news.x", "7", "hi") + message("from.a.news.x", "7", "hi"))
+	s.sync()
+	eventually(t, "the subscription has ended", func() bool { return n.accounts.len() == 0 })
+}
+
+func TestServiceImport(t *testing.T) {
+	n := startTenants(t)
+	service := dial(t, n, as("A")+"SUB help 1\r\nSUB list.* 2\r\n")
+	service.sync()
+	client := dial(t, n, as("B")+"SUB inbox.* 9\r\n")
+	client.sync()
+	for i := range 3 {
+		client.send(fmt.Sprintf("PUB a.help inbox.%d 2\r\nhi\r\n", i))
+		reply := service.requested("help", "1", "hi")
+		if !strings.HasPrefix(reply, "_R_.") {
+			t.Fatalf("the service is to reply to %q", reply)
+		}
+		service.send("PUB " + reply + " 2\r\nok\r\n")
+		client.want(message(fmt.Sprintf("inbox.%d", i), "9", "ok"))
+		service.send("PUB " + reply + " 2\r\nno\r\n") // one is enough
+		service.sync()
+		client.sync()
+	}
+	client.send("PUB list.x inbox.s 2\r\nhi\r\n")
+	reply := service.requested("list.x", "2", "hi")
+	for range 3 {
+		service.send("PUB " + reply + " 2\r\nok\r\n")
+		client.want(message("inbox.s", "9", "ok"))
+	}
+	client.send("PUB gone inbox.m 2\r\nhi\r\n")
+	service.send("PUB " + service.requested("help", "1", "hi") + " 2\r\nok\r\n")
+	client.want(message("inbox.m", "9", "ok"))
+}
+
+func TestServiceImportWithoutService(t *testing.T) {
+	n := startTenants(t)
+	client := dial(t, n, as("B")+"SUB inbox.* 9\r\nPUB a.help inbox.1 2\r\nhi\r\n")
+	header := "NATS/1.0 503\r\nNats-Subject: a.help\r\n\r\n"
+	client.want(fmt.Sprintf("HMSG inbox.1 9 %d %d\r\n%s\r\n", len(header), len(header), header))
+	replies := &n.accounts.get("A").replies
+	replies.mu.Lock()
+	defer replies.mu.Unlock()
+	if owed := len(replies.owed); owed != 0 {
+		t.Errorf("%d replies are still awaited", owed)
+	}
+}
+
+func TestMapping(t *testing.T) {
+	n := startTenants(t)
+	s := dial(t, n, as("B")+"SUB new.* 1\r\nSUB old.* 2\r\nPUB old.x 2\r\nhi\r\n")
+	s.want(message("new.x", "1", "hi"))
+	s.sync()
+}
+
+func TestAccountLimits(t *testing.T) {
+	n := startTenants(t)
+	s := dial(t, n, as("B")+"SUB a 1\r\nSUB b 2\r\nSUB c 3\r\n")
+	s.sync()
+	s.send("SUB d 4\r\n")
+	s.want("-ERR 'maximum subscriptions exceeded'\r\n")
+	for range 4 {
+		dial(t, n, as("B")).sync()
+	}
+	dial(t, n, as("B")).want("-ERR 'maximum account active connections exceeded'\r\n")
+	s.send("PUB x 1001\r\n")
+	s.want("-ERR 'Maximum Payload Violation'\r\n")
+}
+
+func TestAccountErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		accounts []AccountOptions
+		want     string
+	}{
+		{"no name", []AccountOptions{{}}, "no name"},
+		{"twice", []AccountOptions{{Name: "A"}, {Name: "A"}}, `two called "A"`},
+		{"unknown", []AccountOptions{{Name: "A", Imports: []Import{{Account: "B", Subject: "x"}}}}, `no account "B"`},
+		{"not exported", []AccountOptions{{Name: "A", Imports: []Import{{Account: "B", Subject: "x"}}}, {Name: "B"}}, "exports no such stream"},
+		{"other kind", []AccountOptions{{Name: "A", Imports: []Import{{Account: "B", Subject: "x", Service: true}}}, {Name: "B", Exports: []Export{{Subject: "x"}}}}, "exports no such service"},
+		{"private", []AccountOptions{{Name: "A", Imports: []Import{{Account: "B", Subject: "x"}}}, {Name: "B", Exports: []Export{{Subject: "x", Accounts: []string{}}}}}, "does not export"},
+		{"token", []AccountOptions{{Name: "A", Imports: []Import{{Account: "B", Subject: "x.C"}}}, {Name: "B", Exports: []Export{{Subject: "x.*", TokenPosition: 2}}}}, "does not export"},
+		{"cycle", []AccountOptions{
+			{Name: "A", Imports: []Import{{Account: "B", Subject: "x"}}, Exports: []Export{{Subject: "x"}}},
+			{Name: "B", Imports: []Import{{Account: "A", Subject: "x"}}, Exports: []Export{{Subject: "x"}}},
+		}, "comes from itself"},
+		{"weights", []AccountOptions{{Name: "A", Mappings: []Mapping{{Subject: "x", Destinations: []MappedTo{{Subject: "y", Weight: 60}, {Subject: "z", Weight: 60}}}}}}, "more than 100"},
+		{"subject", []AccountOptions{{Name: "A", Exports: []Export{{Subject: "x..y"}}}}, "not a subject"},
+	} {
+		_, err := New(Options{Accounts: tt.accounts})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestAccountsAcrossMesh has the one who gives, the one who takes and the one who looks on at different nodes.
+func TestAccountsAcrossMesh(t *testing.T) {
+	var nodes []*Node
+	for i := range 3 {
+		nodes = append(nodes, startTenantPeer(t, fmt.Sprintf("n%d", i), nodes))
+	}
+	waitForMesh(t, nodes)
+	for i, giver := range nodes {
+		for k, taker := range nodes {
+			t.Run(fmt.Sprintf("from %d to %d", i, k), func(t *testing.T) {
+				service := dial(t, giver, as("A")+"SUB help q 1\r\n")
+				service.sync()
+				other := dial(t, taker, as("C")+"SUB > 1\r\n")
+				other.sync()
+				client := dial(t, taker, as("B")+"SUB inbox.* 9\r\nSUB from.a.> 8\r\n")
+				client.sync()
+				eventually(t, "the giver knows of it", func() bool {
+					return matches(giver, "A", "news.x") && matches(taker, "A", "help")
+				})
+				for n := range 3 {
+					service.send("PUB news.x 2\r\nhi\r\n")
+					client.want(message("from.a.news.x", "8", "hi"))
+					client.send(fmt.Sprintf("PUB a.help inbox.%d 2\r\nhi\r\n", n))
+					reply := service.requested("help", "1", "hi")
+					service.send("PUB " + reply + " 2\r\nok\r\n")
+					client.want(message(fmt.Sprintf("inbox.%d", n), "9", "ok"))
+				}
+				other.sync()
+				for _, p := range []*peer{service, client, other} {
+					p.nc.Close()
+				}
+				eventually(t, "they are gone", func() bool { return !matches(giver, "A", "news.x") && !matches(taker, "A", "help") })
+			})
+		}
+	}
+}
+
+func startTenantPeer(t *testing.T, name string, others []*Node) *Node {
+	cluster := ClusterOptions{Host: "127.0.0.1", Port: RandomPort, NoGossip: true}
+	for _, other := range others {
+		cluster.Routes = append(cluster.Routes, routeURL(other))
+	}
+	return startNode(t, Options{
+		ServerName:    name,
+		Authenticator: byName{},
+		Accounts:      tenants(),
+		Cluster:       cluster,
+	})
+}
+
+// matches reports whether a node knows of somebody who gets messages on a subject of an account.
+func matches(n *Node, account, subject string) bool {
+	var r subjects.Result[*subscription]
+	n.accounts.get(account).index.Match([]byte(subject), &r)
+	return len(r.Plain)+len(r.Queues) > 0
+}

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"shoal/subjects"
+	"shoal/wire"
+)
+
+// detour is what happens to a message on a subject besides that those get it who subscribe to it in the
+// account of its publisher. Few subjects have one.
+type detour struct {
+	mapping  *mapping         // replaces the subject
+	services []*serviceImport // the message goes to other accounts
+	reply    bool             // it answers a request of another account
+}
+
+// detourOf returns the detour of a subject, or nil.
+func (c *cache) detourOf(subject []byte) *detour {
+	var d detour
+	t := c.account.terms.Load()
+	if t.mappings != nil {
+		d.mapping = mostSpecific(t.mappings, subject)
+	}
+	if t.services != nil {
+		var r subjects.Result[*serviceImport]
+		t.services.Match(subject, &r)
+		d.services = r.Plain
+	}
+	d.reply = hasPrefix(subject, c.account.replies.prefix)
+	if d.mapping == nil && len(d.services) == 0 && !d.reply {
+		return nil
+	}
+	return &d
+}
+
+// mostSpecific returns a mapping that matches, and if there are several, one with fewer wildcards.
+func mostSpecific(x *subjects.Index[*mapping], subject []byte) *mapping {
+	var r subjects.Result[*mapping]
+	x.Match(subject, &r)
+	var best *mapping
+	for _, m := range r.Plain {
+		if best == nil || subjects.Covers(best.from, m.from) {
+			best = m
+		}
+	}
+	return best
+}
+
+// forward delivers a message of a client by way of its detour. It reports whether there is anybody who
+// gets it.
+func (w *work) forward(e *entry, op *wire.Op) bool {
+	d := e.detour
+	if d.mapping == nil {
+		return w.deliverAll(e, op, longestChain)
+	}
+	mapped := *op
+	mapped.Subject = []byte(d.mapping.pick(string(op.Subject)))
+	return w.deliverAll(w.cache.lookup(mapped.Subject), &mapped, longestChain)
+}
+
+// deliverAll delivers a message in the current account, and in those that the account has services of.
+func (w *work) deliverAll(e *entry, op *wire.Op, depth int) bool {
+	d := e.detour // e may be used again for another subject
+	delivered := w.deliver(e, op)
+	if d == nil {
+		return delivered
+	}
+	if d.reply && w.answer(op) {
+		delivered = true
+	}
+	if depth > 0 {
+		for _, s := range d.services {
+			if w.serve(s, op, depth-1) {
+				delivered = true
+			}
+		}
+	}
+	return delivered
+}
+
+// serve delivers a request in the account of the service.
+func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
+	subject, ok := s.there.Apply(string(op.Subject))
+	if !ok {
+		return false
+	}
+	home := w.cache.account
+	request := *op
+	request.Subject, request.Tail = []byte(subject), nil
+	if len(op.Reply) > 0 {
+		reply, news := s.to.replies.expect(&owed{
+			to:        home,
+			subject:   string(op.Reply),
+			once:      s.once,
+			threshold: s.threshold,
+		})
+		request.Reply = []byte(reply)
+		w.batch.changed = w.batch.changed || news
+	}
+	w.cache.enter(s.to)
+	delivered := w.deliverAll(w.cache.lookup(request.Subject), &request, depth)
+	w.cache.enter(home)
+	if !delivered && len(op.Reply) > 0 {
+		s.to.replies.drop(string(request.Reply))
+	}
+	return delivered
+}
+
+// answer delivers the response of a service in the account that has asked.
+func (w *work) answer(op *wire.Op) bool {
+	here := w.cache.account
+	o := here.replies.take(string(op.Subject))
+	if o == nil {
+		return false
+	}
+	response := *op
+	response.Subject, response.Queues = []byte(o.subject), nil
+	w.cache.enter(o.to)
+	w.answering = true
+	delivered := w.deliverAll(w.cache.lookup(response.Subject), &response, 0)
+	w.answering = false
+	w.cache.enter(here)
+	return delivered
+}
