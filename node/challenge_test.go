@@ -277,8 +277,8 @@ func TestFakePeer(t *testing.T) {
 				f.l.Close()
 				eventually(t, "the connection is gone", func() bool { return len(n.routes.everyone()) == 0 })
 				c.sync() // and has got no message
-				if n.index.Len() != 2 {
-					t.Errorf("%d entries of interest", n.index.Len())
+				if n.accounts.len() != 2 {
+					t.Errorf("%d entries of interest", n.accounts.len())
 				}
 				for _, p := range n.Peers() {
 					if p.ID == "OTHER" {

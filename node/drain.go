@@ -86,7 +86,7 @@ func (n *Node) beginDrain() {
 	n.clients.hold(&ending{reason: reasonDraining, text: textDraining})
 	n.interest.withdrawQueues(&n.buffers, n.hasMembersElsewhere)
 	for _, c := range n.clients.all() {
-		c.avoid.Store(true)
+		c.avoid.set(endsSoon, true)
 	}
 	n.urls.setRetired(true)
 	n.routes.announce()
@@ -123,7 +123,7 @@ func (n *Node) Undrain() error {
 	d.active.Store(false)
 	for _, c := range n.clients.all() {
 		if c.ending.Load() == nil {
-			c.avoid.Store(false)
+			c.avoid.set(endsSoon, false)
 		}
 	}
 	n.interest.withdrawQueues(&n.buffers, func(topicKey) bool { return false })

@@ -42,7 +42,8 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		LNOCU:          true,
 		LN:             true,
 		LameDuck:       n.state.isLame(),
-		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil},
+		Shoal: &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil,
+			Draining: n.Draining()},
 	}
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"

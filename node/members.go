@@ -124,7 +124,7 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 		if r.sendsAway.Swap(leaves) != leaves {
 			n.urls.changed()
 		}
-		r.avoid.Store(leaves || r.leaving.Load() || member.Liveness != membership.Alive)
+		r.avoid.set(distrusted, leaves || member.Liveness != membership.Alive)
 	}
 	switch member.Liveness {
 	case membership.Alive:

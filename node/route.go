@@ -48,6 +48,7 @@ type route struct {
 	pongs        atomic.Uint64
 	pongsAtProbe atomic.Uint64 // pongs when the probe began, plus one; 0 without a probe
 	liveness     liveness
+	vigil        vigil
 }
 
 // newRoute makes the connection over nc a route: one that was dialled, or accepted if a is nil.
@@ -76,6 +77,7 @@ func (r *route) begin() {
 	n.alarms.set(&r.handshake, r.start.Add(patience))
 	r.ping.fire = r.checkPing
 	r.probing.fire = r.checkProbe
+	r.vigil.init(r)
 	go func() {
 		defer n.wg.Done() // routes.add has counted it
 		r.conn.serve()
@@ -167,6 +169,7 @@ func (r *route) left() {
 	n.alarms.cancel(&r.ping)
 	n.alarms.cancel(&r.handshake)
 	n.alarms.cancel(&r.probing)
+	n.alarms.cancel(&r.vigil.alarm)
 	n.routes.remove(r)
 }
 
@@ -207,7 +210,7 @@ func (r *route) ponged(w *work) {
 func (r *route) update(info *wire.ServerInfo) error {
 	if info.LameDuck || info.Shoal != nil && info.Shoal.Leaving {
 		r.leaving.Store(true)
-		r.avoid.Store(true)
+		r.avoid.set(endsSoon, true)
 		r.node.urls.changed()
 		return nil
 	}
@@ -215,6 +218,9 @@ func (r *route) update(info *wire.ServerInfo) error {
 		return nil
 	}
 	// nats-server fixes the rest at the handshake; between shoal nodes it may change.
+	for _, c := range r.node.routes.to(info.ID) {
+		c.avoid.set(drains, info.Shoal.Draining)
+	}
 	r.remote.Store(info)
 	r.node.urls.changed()
 	return r.meet(info.Cluster, info.Shoal.FixedName, true)

@@ -100,6 +100,8 @@ type ShoalInfo struct {
 	Gossip bool `json:"gossip,omitempty"`
 	// Leaving says that the sender is about to stop and will not come back under this ID.
 	Leaving bool `json:"leaving,omitempty"`
+	// Draining says that the sender sends its clients elsewhere, which it may take back.
+	Draining bool `json:"draining,omitempty"`
 	// Nonce is what a dialling shoal node proves its knowledge of the password with, and Proof, in the
 	// second INFO, that the sender has it too.
 	Nonce string `json:"nonce,omitempty"`
