@@ -42,13 +42,12 @@ type route struct {
 	leaving    atomic.Bool // the other side has said that it goes
 	sendsAway  atomic.Bool // gossip says that the other side sends its clients elsewhere
 
-	ping         alarm
-	handshake    alarm
-	probing      alarm
-	pongs        atomic.Uint64
-	pongsAtProbe atomic.Uint64 // pongs when the probe began, plus one; 0 without a probe
-	liveness     liveness
-	vigil        vigil
+	ping      alarm
+	handshake alarm
+	pongs     atomic.Uint64
+	probing   probe
+	liveness  liveness
+	vigil     vigil
 }
 
 // newRoute makes the connection over nc a route: one that was dialled, or accepted if a is nil.
@@ -76,7 +75,7 @@ func (r *route) begin() {
 	}
 	n.alarms.set(&r.handshake, r.start.Add(patience))
 	r.ping.fire = r.checkPing
-	r.probing.fire = r.checkProbe
+	r.probing.alarm.fire = r.checkProbe
 	r.vigil.init(r)
 	go func() {
 		defer n.wg.Done() // routes.add has counted it
@@ -168,7 +167,7 @@ func (r *route) left() {
 	n := r.node
 	n.alarms.cancel(&r.ping)
 	n.alarms.cancel(&r.handshake)
-	n.alarms.cancel(&r.probing)
+	n.alarms.cancel(&r.probing.alarm)
 	n.alarms.cancel(&r.vigil.alarm)
 	n.routes.remove(r)
 }
@@ -257,24 +256,4 @@ func (r *route) checkPing(now time.Time) time.Time {
 	}
 	r.sendLine(pingLine)
 	return now.Add(opts.Cluster.PingInterval)
-}
-
-// probeTime is how long a route that is under suspicion may take to answer.
-const probeTime = 2 * time.Second
-
-// probe closes the route unless it answers a PING within the given time.
-func (r *route) probe(within time.Duration) {
-	if r.pongsAtProbe.CompareAndSwap(0, r.pongs.Load()+1) {
-		r.sendLine(pingLine)
-		r.node.alarms.set(&r.probing, time.Now().Add(within))
-	}
-}
-
-func (r *route) checkProbe(time.Time) time.Time {
-	if r.pongs.Load()+1 == r.pongsAtProbe.Swap(0) {
-		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-			r.node.staleConnections.Add(1)
-		}
-	}
-	return time.Time{}
 }

@@ -99,3 +99,26 @@ func TestDrainingWithoutGossip(t *testing.T) {
 	}
 	eventually(t, "it is chosen again", func() bool { return !r.avoid.any() })
 }
+
+// TestProbe has a route be probed by several who give it different times.
+func TestProbe(t *testing.T) {
+	n := startLone(t)
+	p := joinRoute(t, n, "X")
+	r := n.routes.registered()[0]
+	r.probe(time.Hour)
+	p.want("PING\r\n")
+	r.probe(2 * time.Hour) // the earlier end counts, and one PING is enough
+	began := time.Now()
+	if at := r.checkProbe(began); at.IsZero() || at.After(began.Add(time.Hour)) {
+		t.Errorf("the route may take until %v", at)
+	}
+	p.send("PONG\r\n")
+	p.sync()
+	if at := r.checkProbe(began.Add(time.Hour)); !at.IsZero() {
+		t.Errorf("an answer does not end it: %v", at)
+	}
+	r.probe(time.Hour)
+	p.want("PING\r\n")
+	r.probe(time.Millisecond)
+	p.wantEnd("-ERR 'Stale Connection'\r\n")
+}
