@@ -101,7 +101,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c.rememberPeers(boot)
 	c.journal = &journal{view: c.view, keyring: c.keyring.keys}
-	c.admission = &admission{self: o.ID, cluster: o.Cluster, view: c.view, log: o.Logger, limit: c.limit}
+	c.admission = &admission{seen: make(map[string]visitor), self: o.ID, cluster: o.Cluster, view: c.view, log: o.Logger, limit: c.limit}
 	c.libraryLog = &libraryLog{log: o.Logger, limit: c.limit, noUDP: c.useStreams,
 		missed: func(id string) { c.view.missed(time.Now(), id) }}
 	c.transport = newTransport(&c.o, c.journal, c.limit)

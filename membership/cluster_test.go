@@ -249,6 +249,7 @@ func TestDuplicateNames(t *testing.T) {
 	told := make(chan Member, 2)
 	tell := func(o *Options) { o.Duplicate = func(m Member) { told <- m } }
 	old := startNode(t, nw, "twin", nil, tell)
+	time.Sleep(2 * time.Millisecond) // which is older is told in milliseconds
 	n := startNode(t, nw, "twin", []string{old.addr}, tell)
 	select {
 	case m := <-told:

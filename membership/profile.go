@@ -92,8 +92,9 @@ func (p Profile) timing() timing {
 		retransmitMult: 6,
 		// A member that was cut off for less hears what is said about it as soon as it is back.
 		gossipToDead: 30 * time.Second,
-		// Bounds how long missed news stay missed.
-		pushPull: 15 * time.Second,
+		// Bounds how long missed news stay missed, and is most of the bytes of a large cluster, although
+		// memberlist doubles it for more than 32 members.
+		pushPull: 30 * time.Second,
 		// An address that accepts and stays mute holds up one attempt to join for this long.
 		streamTimeout: 3 * time.Second,
 		// Deep enough for the storm of a whole cluster that starts at once.
@@ -101,8 +102,6 @@ func (p Profile) timing() timing {
 		// One Ethernet frame less headers: a fragment lost would be a packet lost.
 		packetSize: 1400,
 		reclaim:    5 * time.Second,
-		// A full exchange shrinks to a fourth.
-		compress: true,
 		// The library's own attempts are a second line: they leave much to chance, see joiner.redial.
 		reconnectInterval: 5 * time.Second,
 		// Longer than any outage somebody would wait for; the loop over the seeds has no limit at all.
@@ -134,7 +133,6 @@ func (p Profile) timing() timing {
 		t.streamTimeout = 2 * time.Second
 		t.handoffQueue = 1024
 		t.reclaim = time.Second
-		t.compress = false // bytes cost nothing here
 		t.reconnectInterval, t.reapInterval = time.Second, time.Second
 		t.reconnectTimeout, t.tombstone = 10*time.Minute, 10*time.Minute
 		t.broadcastTimeout, t.leavePropagate = time.Second, 200*time.Millisecond
@@ -148,6 +146,9 @@ func (p Profile) timing() timing {
 		t.gossipToDead = time.Minute
 		t.pushPull = time.Minute
 		t.streamTimeout = 10 * time.Second
+		// A full exchange shrinks to a fourth. Elsewhere it is not worth it: memberlist sets up 64 kB of
+		// tables for each packet, which is more than half of what gossip costs.
+		t.compress = true
 		t.packetSize = 1200 // tunnels take their share of the frame
 		t.reclaim = 30 * time.Second
 		t.reconnectInterval, t.reapInterval = 30*time.Second, 15*time.Second

@@ -87,9 +87,13 @@ func (n *Node) registered(r *route) {
 	// What a dialler was told about this peer, it has been told about the others as well. The
 	// others, if they are shoal nodes, are told the newcomer's address by it.
 	tell := r.peer().GossipMode != gossipStop && (r.attempt == nil || r.attempt.configured || r.attempt.mode == gossipForce)
+	gossips := n.members.knows(r.peer())
 	for _, other := range n.routes.list() {
 		if other.peer().ID == r.peer().ID {
 			continue // another connection to the same server
+		}
+		if gossips && n.members.knows(other.peer()) {
+			continue // they hear of each other by gossip, so that is not told as often as there are routes
 		}
 		if tell {
 			other.sendLine(line)

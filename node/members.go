@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shoal/membership"
+	"shoal/wire"
 )
 
 // members ties the node to the gossip of its cluster. Gossip proposes whom to have a route to, and
@@ -74,6 +75,16 @@ func (m *members) start(ctx context.Context) error {
 		n.log.Warn("Others will not see whether this server is configured like them", "error", err)
 	}
 	return nil
+}
+
+// knows reports whether a peer is a member that lives, in the same gossip as this node.
+func (m *members) knows(peer *wire.ServerInfo) bool {
+	c := m.cluster.Load()
+	if c == nil || !isShoal(peer) || !peer.Shoal.Gossip {
+		return false
+	}
+	member, ok := c.Member(peer.ID)
+	return ok && member.Lives()
 }
 
 // isSettled reports whether who was found at the start is known to the dialer.
