@@ -25,7 +25,7 @@ type members struct {
 }
 
 // membersTick is how often the node looks at the members although nothing is said to have changed.
-const membersTick = time.Second
+const membersTick = 2 * time.Second
 
 // start begins to gossip. It fails if the node cannot: routes that are configured work all the same.
 func (m *members) start(ctx context.Context) error {
