@@ -39,6 +39,9 @@ type Options struct {
 	// Keys seal gossip: the first is used, the others are only understood. They are 16, 24 or 32 bytes
 	// long. Without keys gossip is readable and forgeable by whoever reaches the port.
 	Keys [][]byte
+	// KeepKeys keeps the keys where the next start finds them, the one that seals first. It is called when
+	// the cluster has changed them, never twice at a time. nil keeps them nowhere.
+	KeepKeys func(keys [][]byte) error
 	// Packets is the UDP socket for gossip. It stays the caller's, who closes it after [Cluster.Close].
 	// Without one, packets go over streams.
 	Packets net.PacketConn

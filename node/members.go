@@ -59,6 +59,7 @@ func (m *members) start(ctx context.Context) error {
 		Join:      opts.Join,
 		StateDir:  opts.StateDir,
 		Keys:      opts.GossipKeys,
+		KeepKeys:  opts.KeepGossipKeys,
 		Packets:   m.packets,
 		Dial:      n.dialGossip,
 		Duplicate: m.duplicate,
