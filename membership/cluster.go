@@ -215,6 +215,9 @@ func (c *Cluster) watch(ctx context.Context) {
 		if ctx.Err() == nil {
 			c.stopped.Store(true)
 			c.o.Logger.Error("Gossip has stopped by itself: this server should be restarted")
+			if c.o.Stopped != nil {
+				c.o.Stopped()
+			}
 		}
 	}
 }

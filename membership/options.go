@@ -55,6 +55,9 @@ type Options struct {
 	// Duplicate is told, once for each, that another member has this server's name, has started before
 	// it, and answers: this server should stop.
 	Duplicate func(other Member)
+	// Stopped is told that gossip has stopped by itself, which should not happen: others are about to take
+	// this server for dead, so it should be started again.
+	Stopped func()
 	// Logger gets what an operator should see. nil is nowhere.
 	Logger *slog.Logger
 }

@@ -52,6 +52,7 @@ type transport struct {
 	log     *slog.Logger
 	limit   *limiter
 	pipes   *pipes
+	sources sources
 
 	packets chan *memberlist.Packet
 	streams chan net.Conn
@@ -194,6 +195,11 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 
 // accept takes a stream that somebody has opened to this node.
 func (t *transport) accept(nc net.Conn) {
+	if !t.sources.allow(nc.RemoteAddr(), time.Now()) {
+		t.refuse("streams of somebody who opens too many", nc.RemoteAddr())
+		nc.Close()
+		return
+	}
 	s := &stream{Conn: nc, t: t, inbound: true}
 	if !t.add(s, "") {
 		nc.Close()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -63,6 +64,7 @@ func (m *members) start(ctx context.Context) error {
 		Packets:   m.packets,
 		Dial:      n.dialGossip,
 		Duplicate: m.duplicate,
+		Stopped:   func() { n.fail(errGossipStopped) },
 		Logger:    n.log,
 	})
 	if err != nil {
@@ -181,6 +183,10 @@ func (m *members) stream(nc net.Conn) {
 func (m *members) duplicate(other membership.Member) {
 	m.node.fail(&DuplicateNameError{Name: m.node.name, Own: m.node.ClusterAddr().String(), Other: other.Route})
 }
+
+// errGossipStopped is why a node stops whose gossip has: the others would take it for dead, and go on without
+// it, while its clients would not notice.
+var errGossipStopped = errors.New("gossip has stopped by itself, start the server again")
 
 // setState tells the other members what the node is up to.
 func (m *members) setState(s membership.State) {
