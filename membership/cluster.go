@@ -288,6 +288,10 @@ func (c *Cluster) Members() []Member { return c.view.members() }
 // Member returns the member with that ID.
 func (c *Cluster) Member(id string) (Member, bool) { return c.view.member(id) }
 
+// Contacted reports whether this node has compared notes with another member, so that Members has all whom
+// that one knew. Changed has a value when it becomes so.
+func (c *Cluster) Contacted() bool { return c.joiner.contacted.Load() }
+
 // Changed has a value when Members has changed since the last value was taken. It is for one reader.
 func (c *Cluster) Changed() <-chan struct{} { return c.view.changed }
 

@@ -112,17 +112,16 @@ func (m *members) run(ctx context.Context) {
 // apply does what follows from the members as they are now.
 func (m *members) apply(now time.Time) {
 	n, c := m.node, m.cluster.Load()
-	joined := false
+	contacted := c.Contacted() // before the members are looked at
 	for _, member := range c.Members() {
 		if member.Self {
 			continue
 		}
-		joined = joined || member.Lives()
 		m.follow(&member, now)
 	}
 	m.missing.update(n, c, now)
 	m.drift.update(n, c.Members(), now)
-	if joined || len(n.opts.Cluster.Join) == 0 || c.Health().LastJoin != "" {
+	if contacted || len(n.opts.Cluster.Join) == 0 || c.Health().LastJoin != "" {
 		if !m.settled.Swap(true) {
 			n.readiness.check()
 		}

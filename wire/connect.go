@@ -84,7 +84,7 @@ func (c *ConnectOptions) Append(b []byte) []byte {
 // Redacted returns a copy of c for logs, without anything that could let somebody in.
 func (c *ConnectOptions) Redacted() ConnectOptions {
 	r := *c
-	for _, secret := range []*string{&r.Pass, &r.Token, &r.JWT, &r.Sig, &r.ShoalProof} {
+	for _, secret := range []*string{&r.Pass, &r.Token, &r.JWT, &r.Sig, &r.ShoalNonce, &r.ShoalProof} {
 		if *secret != "" {
 			*secret = "[REDACTED]"
 		}
