@@ -102,11 +102,13 @@ func (r *route) credentials(o *wire.ConnectOptions, info *wire.ServerInfo) error
 		user = a.url.User.Username()
 		password, _ = a.url.User.Password()
 	}
+	// As between nats-servers, what a peer has said of such a server counts, not only what it says itself.
+	foreign := a.foreign && !r.isShoal
 	switch {
-	case !info.AuthRequired && own.wantsPassword() && !a.configured:
+	case !info.AuthRequired && own.wantsPassword() && !a.configured && !foreign:
 		// Somebody has said that there is a peer, and it takes everybody: it is none of this cluster.
 		return r.distrust(info, "asks for no password")
-	case !info.AuthRequired && (r.isShoal || !given), user == "" && password == "":
+	case !info.AuthRequired && (r.isShoal || !given && !foreign), user == "" && password == "":
 		return nil
 	case !given && own.hashed():
 		return r.distrust(info, "asks for the password, of which this node has only a hash; its --cluster needs it in clear")
@@ -116,7 +118,7 @@ func (r *route) credentials(o *wire.ConnectOptions, info *wire.ServerInfo) error
 		o.ShoalNonce, o.ShoalProof = nonce, hex.EncodeToString(dials)
 		r.proof.expected = accepts
 		return nil
-	case a.configured, a.foreign && !r.isShoal:
+	case a.configured, foreign:
 		o.User, o.Pass = user, password
 		return nil
 	case r.isShoal:
