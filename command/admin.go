@@ -36,7 +36,8 @@ type (
 		Addrs []string `json:"addrs"`
 	}
 	leaveOrder struct {
-		Now bool `json:"now"`
+		Server string `json:"server,omitempty"` // name or ID; empty is the one that is asked
+		Now    bool   `json:"now"`
 	}
 	drainOrder struct {
 		Server string `json:"server"` // name or ID
@@ -201,10 +202,20 @@ func (a *admin) join(ctx context.Context, r *http.Request) (any, error) {
 	return struct{}{}, nil
 }
 
-func (a *admin) leaves(_ context.Context, r *http.Request) (any, error) {
+func (a *admin) leaves(ctx context.Context, r *http.Request) (any, error) {
 	var order leaveOrder
 	if err := readOrder(r, &order); err != nil {
 		return nil, err
+	}
+	if order.Server != "" {
+		id, name, err := a.find(order.Server)
+		if err != nil {
+			return nil, err
+		}
+		if id != a.node.ID() {
+			connections, err := a.node.LeaveMember(ctx, id, order.Now)
+			return leaveAnswer{name, connections}, naming(err, name)
+		}
 	}
 	if !a.leave(order.Now) {
 		return nil, errors.New("the server leaves already, an interrupt stops it at once")

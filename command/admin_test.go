@@ -186,7 +186,10 @@ func TestJoinAndLeaveCommands(t *testing.T) {
 	eventually(t, "there is a route", func() bool { return len(a.routes()) == 1 })
 	c := connect(t, b, "x")
 	socket := socketOf(adminDir(), portOfServer(t, b))
-	if got := b.order("leave"); got != "b leaves, and sends its 1 client elsewhere\n" {
+	if got := a.refused("leave", "nobody"); !strings.Contains(got, "nobody") {
+		t.Errorf("leave: %q", got)
+	}
+	if got := a.order("leave", "b"); got != "b leaves, and sends its 1 client elsewhere\n" {
 		t.Errorf("leave says %q", got)
 	}
 	c.awaitEnd()
@@ -251,6 +254,34 @@ func TestKeysCommands(t *testing.T) {
 	if got := a.refused("keys", "install", strings.TrimSpace(readFile(t, old))); !strings.Contains(got, "everybody on this machine") {
 		t.Errorf("install: %q", got)
 	}
+	// The servers keep what they have, and rotate does all of that at once.
+	kept := func() string {
+		info, err := os.Stat(old)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Error(info, err)
+		}
+		return readFile(t, old)
+	}
+	if kept() != readFile(t, next) {
+		t.Errorf("the file of the keys has %d bytes", len(kept()))
+	}
+	eventually(t, "all know all", func() bool {
+		return strings.Contains(a.order("keys", "list"), "3 of 3") && strings.Contains(b.order("keys", "list"), "3 of 3")
+	})
+	if got := a.refused("keys", "rotate"); !strings.Contains(got, "--yes") {
+		t.Errorf("rotate: %q", got)
+	}
+	if list := a.order("keys", "list"); !strings.Contains(list, second) {
+		t.Errorf("a refusal has changed something:\n%s", list)
+	}
+	if got := a.order("keys", "rotate", "--yes"); !strings.Contains(got, "have no other key") {
+		t.Errorf("rotate: %q", got)
+	}
+	if list := b.order("keys", "list"); strings.Contains(list, second) || strings.Count(list, "3 of 3") != 1 {
+		t.Errorf("after the rotation:\n%s", list)
+	}
+	d := startMember(t, "d", []*server{a}, "--gossip_key", old)
+	eventually(t, "a server with the kept key joins", func() bool { return len(d.routes()) == 3 })
 	open := startMember(t, "open", nil)
 	if got := open.refused("keys", "list"); !strings.Contains(got, "--gossip_key") {
 		t.Errorf("without keys: %q", got)

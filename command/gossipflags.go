@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -141,6 +142,33 @@ func (s *settings) gossipKeys(log *slog.Logger) ([][]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return keys, nil
+}
+
+// writeKeys replaces the keys in a file, all at once, so that no server ever finds half of them.
+func writeKeys(path string, keys [][]byte) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // with mode 0600
+	if err != nil {
+		return fmt.Errorf("cannot write beside %s: %w", path, reason(err))
+	}
+	for _, key := range keys {
+		if err == nil {
+			_, err = fmt.Fprintln(file, base64.StdEncoding.EncodeToString(key))
+		}
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		os.Remove(file.Name())
+		return fmt.Errorf("cannot write %s: %w", path, reason(err))
+	}
+	return nil
 }
 
 // parseKeys reads keys, one a line or separated by commas. Its errors do not show them.

@@ -211,14 +211,17 @@ func leaveCommand(std streams) *cli.Command {
 	return &cli.Command{
 		Name:        "leave",
 		Usage:       "have a server leave the cluster and end",
-		Description: "Its clients are sent to other servers first, one by one, as with --signal ldm.",
+		ArgsUsage:   "[SERVER]",
+		Description: "SERVER is the name or the ID of any server of the cluster; without it, it is the one that is talked to. Its clients are sent to other servers first, one by one, as with --signal ldm.",
 		Flags:       a.flags(&cli.BoolFlag{Name: "now", Usage: "close all connections at once", Destination: &now}),
 		Action: func(c *cli.Context) error {
-			if err := exactly(c, 0); err != nil {
-				return err
+			if c.Args().Present() {
+				if err := exactly(c, 1); err != nil {
+					return err
+				}
 			}
 			var got leaveAnswer
-			if err := a.call(c.Context, http.MethodPost, "/leave", leaveOrder{now}, &got); err != nil {
+			if err := a.call(c.Context, http.MethodPost, "/leave", leaveOrder{c.Args().First(), now}, &got); err != nil {
 				return err
 			}
 			text := "%s leaves, and sends its %s elsewhere\n"

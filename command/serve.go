@@ -47,6 +47,11 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	if s.node.Cluster.GossipKeys, err = s.gossipKeys(log.Logger); err != nil {
 		return err
 	}
+	if s.gossipKeyFile != "" {
+		s.node.Cluster.KeepGossipKeys = func(keys [][]byte) error { return writeKeys(s.gossipKeyFile, keys) }
+	}
+	r := &running{signals: signals, log: log, ordered: make(chan bool, 1)}
+	s.node.Leave = r.order
 	n, err := node.New(s.node)
 	if err != nil {
 		return optionError(err)
@@ -61,7 +66,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	}
 	defer x.close()
 
-	r := &running{monitored: &monitored{node: n, settings: s}, signals: signals, log: log, ordered: make(chan bool, 1)}
+	r.monitored = &monitored{node: n, settings: s}
 	orders := &admin{monitored: r.monitored, log: log.Logger, leave: r.order}
 	x.serve(r.monitored, log.Logger)
 	living, stop := context.WithCancel(ctx)

@@ -1,13 +1,17 @@
 package membership
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 )
 
@@ -16,7 +20,8 @@ const mostMembers = 1024
 
 // admission decides who can be a member. Every node asks it about every piece of news that says that
 // somebody lives, and about the whole list of whoever joins it or is joined by it, so a stranger is
-// refused by both sides.
+// refused by both sides. It stands in the place of serf's own, which decodes all tags each time: of the news
+// that reach a node while many start, nearly all are what it knows.
 type admission struct {
 	self    string
 	cluster func() (name string, fixed bool)
@@ -24,27 +29,48 @@ type admission struct {
 	log     *slog.Logger
 	limit   *limiter
 	refused atomic.Uint64
+	handle  codec.MsgpackHandle
+
+	mu   sync.Mutex         // guards seen
+	seen map[string]visitor // by ID, whoever was found to be all right
 }
 
-// NotifyMerge implements serf's MergeDelegate. memberlist calls it with locks held: it must not call back.
-func (a *admission) NotifyMerge(members []*serf.Member) error {
-	known := a.view.members()
+var (
+	_ memberlist.MergeDelegate = (*admission)(nil)
+	_ memberlist.AliveDelegate = (*admission)(nil)
+)
+
+// visitor is somebody who was found to be all right, but for the name of the cluster, which may change.
+type visitor struct {
+	meta    string // as it came
+	at      netip.AddrPort
+	cluster string
+	fixed   bool
+}
+
+// NotifyAlive implements memberlist's AliveDelegate.
+func (a *admission) NotifyAlive(n *memberlist.Node) error {
+	return a.NotifyMerge([]*memberlist.Node{n})
+}
+
+// NotifyMerge implements memberlist's MergeDelegate, which calls it with locks held: it must not call back.
+func (a *admission) NotifyMerge(nodes []*memberlist.Node) error {
+	known := len(a.view.members())
 	strangers := 0
-	for _, sm := range members {
-		if sm.Name == a.self || sm.Status == serf.StatusLeft {
+	for _, n := range nodes {
+		if n.Name == a.self || n.State == memberlist.StateLeft {
 			continue
 		}
-		if _, ok := a.view.member(sm.Name); !ok {
+		if _, ok := a.view.member(n.Name); !ok {
 			strangers++
 		}
-		err := a.check(sm)
-		if err == nil && len(known)+strangers > mostMembers {
+		tags, err := a.check(n)
+		if err == nil && known+strangers > mostMembers {
 			err = fmt.Errorf("there are %d members already", mostMembers)
 		}
 		if err != nil {
-			at := netip.AddrPortFrom(ipOf(sm), sm.Port).String()
 			kind := fieldOf(err)
-			err = fmt.Errorf("%s: %w", describe(clean(sm.Tags[tagName]), clean(sm.Name), at), err)
+			err = fmt.Errorf("%s: %w", describe(clean(tags[tagName]), clean(n.Name), n.Address()), err)
 			a.refused.Add(1)
 			if held, ok := a.limit.allow("refused "+kind, time.Now()); ok {
 				a.log.Warn("Refused a member", "error", err, "repeated", held)
@@ -64,27 +90,68 @@ func fieldOf(err error) string {
 	return strings.Join(words[:min(2, len(words))], " ")
 }
 
-// check says which field keeps somebody from being a member.
-func (a *admission) check(sm *serf.Member) error {
-	if !validID(sm.Name) {
-		return fmt.Errorf("the server ID is not 56 capital letters and digits")
+// check says which field keeps somebody from being a member. The tags are there if something is wrong.
+func (a *admission) check(n *memberlist.Node) (tags map[string]string, err error) {
+	ip, ok := netip.AddrFromSlice(n.Addr)
+	if !ok {
+		return nil, fmt.Errorf("the address has %d bytes", len(n.Addr))
 	}
-	m, err := memberOf(sm)
-	if err != nil {
-		return err
+	at := netip.AddrPortFrom(ip.Unmap(), n.Port)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	v, ok := a.seen[n.Name]
+	if !ok || v.meta != string(n.Meta) || v.at != at {
+		if v, tags, err = a.inspect(n, at); err != nil {
+			return tags, err
+		}
+		if len(a.seen) >= 2*mostMembers {
+			clear(a.seen)
+		}
+		a.seen[n.Name] = v
 	}
-	low, high, err := decodeRange(sm.Tags[tagProtocol])
+	if name, fixed := a.cluster(); fixed && v.fixed && name != v.cluster {
+		if tags == nil {
+			tags, _ = a.tagsOf(n.Meta)
+		}
+		return tags, fmt.Errorf("the cluster name is %q, ours is %q", v.cluster, name)
+	}
+	return tags, nil
+}
+
+// inspect looks at all that somebody says of itself.
+func (a *admission) inspect(n *memberlist.Node, at netip.AddrPort) (v visitor, tags map[string]string, err error) {
+	if tags, err = a.tagsOf(n.Meta); err != nil {
+		return v, nil, err
+	}
+	if !validID(n.Name) {
+		return v, tags, fmt.Errorf("the server ID is not 56 capital letters and digits")
+	}
+	m := Member{ID: n.Name}
+	if err := decodeTags(tags, at, &m); err != nil {
+		return v, tags, err
+	}
+	low, high, err := decodeRange(tags[tagProtocol])
 	if err != nil {
-		return err
+		return v, tags, err
 	}
 	if high < protocolMin || low > protocolMax {
-		return fmt.Errorf("the protocol range is %d-%d, ours is %d-%d", low, high, protocolMin, protocolMax)
+		return v, tags, fmt.Errorf("the protocol range is %d-%d, ours is %d-%d", low, high, protocolMin, protocolMax)
 	}
-	name, fixed := a.cluster()
-	if fixed && m.Fixed && name != m.Cluster {
-		return fmt.Errorf("the cluster name is %q, ours is %q", m.Cluster, name)
+	return visitor{string(n.Meta), at, m.Cluster, m.Fixed}, tags, nil
+}
+
+// tagsMark is the byte with which serf begins tags.
+const tagsMark = 255
+
+// tagsOf decodes tags as serf encodes them.
+func (a *admission) tagsOf(meta []byte) (tags map[string]string, err error) {
+	if len(meta) == 0 || meta[0] != tagsMark || len(meta) > memberlist.MetaMaxSize {
+		return nil, errors.New("the tags are none")
 	}
-	return nil
+	if err := codec.NewDecoderBytes(meta[1:], &a.handle).Decode(&tags); err != nil {
+		return nil, errors.New("the tags cannot be decoded")
+	}
+	return tags, nil
 }
 
 // memberOf translates serf's idea of a member. Liveness is left for whoever knows.

@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/serf/serf"
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/memberlist"
 )
 
 func TestAdmission(t *testing.T) {
@@ -25,14 +26,21 @@ func TestAdmission(t *testing.T) {
 	log := new(logBuffer)
 	v := newView()
 	a := &admission{
-		self: newID(), cluster: func() (string, bool) { return "x", true }, view: v, limit: &limiter{every: time.Hour},
+		seen: make(map[string]visitor), self: newID(), cluster: func() (string, bool) { return "x", true }, view: v, limit: &limiter{every: time.Hour},
 		log: slog.New(slog.NewTextHandler(log, nil)),
 	}
-	member := func(tags map[string]string) *serf.Member {
-		return &serf.Member{Name: newID(), Addr: net.IPv4(10, 0, 0, 1), Port: 6222, Tags: tags}
+	member := func(tags map[string]string) *memberlist.Node {
+		var meta []byte
+		codec.NewEncoderBytes(&meta, new(codec.MsgpackHandle)).MustEncode(tags)
+		return &memberlist.Node{Name: newID(), Addr: net.IPv4(10, 0, 0, 1), Port: 6222, Meta: append([]byte{tagsMark}, meta...)}
+	}
+	named := func(name string) *memberlist.Node {
+		m := member(good)
+		m.Name = name
+		return m
 	}
 	for name, tt := range map[string]struct {
-		m   *serf.Member
+		m   *memberlist.Node
 		err string // a part of it; "" is none
 	}{
 		"good":            {member(good), ""},
@@ -44,16 +52,33 @@ func TestAdmission(t *testing.T) {
 		"no tags":         {member(nil), "state"},
 		"absurd tag":      {member(with("\x00\xff", "x")), "printed"},
 		"absurd name":     {member(with("n", "\x1b]0;owned\a")), "server name"},
-		"other ID":        {&serf.Member{Name: "web-1", Addr: net.IPv4(10, 0, 0, 1), Tags: good}, "server ID"},
-		"one that left":   {&serf.Member{Name: "web-1", Status: serf.StatusLeft}, ""},
-		"itself":          {&serf.Member{Name: a.self}, ""},
+		"other ID":        {named("web-1"), "server ID"},
+		"no meta":         {&memberlist.Node{Name: newID(), Addr: net.IPv4(10, 0, 0, 1)}, "tags are none"},
+		"torn tags":       {&memberlist.Node{Name: newID(), Addr: net.IPv4(10, 0, 0, 1), Meta: []byte{255, 0x81, 0xa9, 'x'}}, "decoded"},
+		"no address":      {&memberlist.Node{Name: newID()}, "the address has 0 bytes"},
+		"one that left":   {&memberlist.Node{Name: "web-1", State: memberlist.StateLeft}, ""},
+		"itself":          {&memberlist.Node{Name: a.self}, ""},
 	} {
-		err := a.NotifyMerge([]*serf.Member{member(good), tt.m})
+		err := a.NotifyMerge([]*memberlist.Node{member(good), tt.m})
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err != nil && !printable(err.Error()) {
 			t.Errorf("%s: %q", name, err)
+		}
+	}
+	// What is known is compared with the name of the cluster each time, and what has changed is looked at.
+	same := member(with("c", "~x"))
+	for _, tags := range []map[string]string{good, with("c", "y")} {
+		changed := member(tags)
+		changed.Name = same.Name
+		for range 2 {
+			if err := a.NotifyAlive(same); err != nil {
+				t.Error(err)
+			}
+			if err := a.NotifyAlive(changed); (err != nil) != (tags["c"] == "y") {
+				t.Errorf("%v: %v", tags, err)
+			}
 		}
 	}
 	if a.refused.Load() == 0 {
@@ -66,11 +91,11 @@ func TestAdmission(t *testing.T) {
 	v.apply(time.Now(), events...)
 	known := member(good)
 	known.Name = events[0].m.ID
-	if err := a.NotifyMerge([]*serf.Member{known}); err != nil {
+	if err := a.NotifyMerge([]*memberlist.Node{known}); err != nil {
 		t.Error(err)
 	}
 	for range 1000 {
-		if a.NotifyMerge([]*serf.Member{member(good)}) == nil {
+		if a.NotifyMerge([]*memberlist.Node{member(good)}) == nil {
 			t.Fatal("one more than there may be")
 		}
 	}

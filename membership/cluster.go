@@ -101,11 +101,12 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c.rememberPeers(boot)
 	c.journal = &journal{view: c.view, keyring: c.keyring.keys}
-	c.admission = &admission{self: o.ID, cluster: o.Cluster, view: c.view, log: o.Logger, limit: c.limit}
+	c.admission = &admission{seen: make(map[string]visitor), self: o.ID, cluster: o.Cluster, view: c.view, log: o.Logger, limit: c.limit}
 	c.libraryLog = &libraryLog{log: o.Logger, limit: c.limit, noUDP: c.useStreams,
 		missed: func(id string) { c.view.missed(time.Now(), id) }}
 	c.transport = newTransport(&c.o, c.journal, c.limit)
 	c.transport.offers = func(nc net.Conn) { c.takeOffer(nc, nc.RemoteAddr().String()) }
+	c.transport.named = c.joiner.seeds.isNamed
 	c.conf = c.configure(tags)
 
 	c.heard.Go(c.hear)
@@ -214,6 +215,9 @@ func (c *Cluster) watch(ctx context.Context) {
 		if ctx.Err() == nil {
 			c.stopped.Store(true)
 			c.o.Logger.Error("Gossip has stopped by itself: this server should be restarted")
+			if c.o.Stopped != nil {
+				c.o.Stopped()
+			}
 		}
 	}
 }
@@ -283,6 +287,10 @@ func (c *Cluster) Members() []Member { return c.view.members() }
 
 // Member returns the member with that ID.
 func (c *Cluster) Member(id string) (Member, bool) { return c.view.member(id) }
+
+// Contacted reports whether this node has compared notes with another member, so that Members has all whom
+// that one knew. Changed has a value when it becomes so.
+func (c *Cluster) Contacted() bool { return c.joiner.contacted.Load() }
 
 // Changed has a value when Members has changed since the last value was taken. It is for one reader.
 func (c *Cluster) Changed() <-chan struct{} { return c.view.changed }

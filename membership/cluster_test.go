@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -249,6 +250,7 @@ func TestDuplicateNames(t *testing.T) {
 	told := make(chan Member, 2)
 	tell := func(o *Options) { o.Duplicate = func(m Member) { told <- m } }
 	old := startNode(t, nw, "twin", nil, tell)
+	time.Sleep(2 * time.Millisecond) // which is older is told in milliseconds
 	n := startNode(t, nw, "twin", []string{old.addr}, tell)
 	select {
 	case m := <-told:
@@ -448,6 +450,48 @@ func TestRuntimeJoin(t *testing.T) {
 	}
 }
 
+// TestProtocolMismatch has a server that speaks a later protocol meet one that lives.
+func TestProtocolMismatch(t *testing.T) {
+	t.Parallel()
+	nw := newNetwork()
+	a := startNode(t, nw, "a", nil)
+	b := startNode(t, nw, "later", nil)
+	if err := b.setTags(map[string]string{tagProtocol: "7-9"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a hears of it", func() string {
+		if err := b.Join(context.Background(), []string{a.addr}); err == nil {
+			return "it has joined"
+		}
+		if strings.Contains(a.log.String(), "the protocol range is 7-9, ours is 1-1") {
+			return ""
+		}
+		return a.log.String()
+	})
+	b.logs("Cannot join", a.addr)
+	if s := sees([]*testNode{a}, []*testNode{a}); s != "" {
+		t.Error(s)
+	}
+}
+
+// TestGossipStops has the library stop by itself.
+func TestGossipStops(t *testing.T) {
+	t.Parallel()
+	told := make(chan struct{})
+	a := startNode(t, newNetwork(), "a", nil, func(o *Options) { o.Stopped = func() { close(told) } })
+	if err := a.serf.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Fatal("nobody was told")
+	}
+	if !a.Health().Stopped {
+		t.Error("it does not count as stopped")
+	}
+}
+
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 	nw := newNetwork()
@@ -461,7 +505,12 @@ func TestHostileInput(t *testing.T) {
 	defer udp.Close()
 	stranger := startNode(t, newNetwork(), "stranger", nil, func(o *Options) { o.Keys = [][]byte{bytes.Repeat([]byte{9}, 32)} })
 	_ = stranger
-	for i := range 20000 {
+	// A million of them takes SHOAL_DATAGRAMS=1000000.
+	datagrams := 20000
+	if n, err := strconv.Atoi(os.Getenv("SHOAL_DATAGRAMS")); err == nil {
+		datagrams = n
+	}
+	for i := range datagrams {
 		b := randomBytes(1 + i%1600)
 		switch i % 4 {
 		case 1: // the right label

@@ -45,8 +45,8 @@ func (c *Cluster) configure(tags map[string]string) *serf.Config {
 	s.ValidateNodeNames = true
 	s.UserEventSizeLimit, s.QuerySizeLimit, s.QueryResponseSizeLimit = 512, 1024, 1024
 	s.MsgpackUseNewTimeFormat = true
-	s.SnapshotPath = "" // the file of peers takes its place: it keeps failed members, and survives a kill
-	s.Merge = c.admission
+	s.SnapshotPath = ""                         // the file of peers takes its place: it keeps failed members, and survives a kill
+	m.Merge, m.Alive = c.admission, c.admission // see there
 	s.ReconnectTimeoutOverride = supersededTimeout{c.view}
 	s.LogOutput, s.Logger = nil, m.Logger
 	return s

@@ -174,7 +174,7 @@ func (n *testNode) tryStart(name string, join []string, tune ...func(*Options)) 
 		Cluster:   func() (string, bool) { return "test", true },
 		Advertise: netip.MustParseAddrPort(n.addr), Join: join,
 		Packets: &packetConn{n.udp, n.network, n.addr},
-		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+		Dial: func(ctx context.Context, addr string, _ bool) (net.Conn, error) {
 			if !n.network.connected(n.addr, addr) {
 				return nil, errors.New("no route to host")
 			}

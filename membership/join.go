@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,6 +38,8 @@ type joiner struct {
 	wake    chan struct{} // capacity 1: there may be somebody new to contact
 	resync  chan string   // addresses to compare notes with again, soon
 	aliases map[string]time.Time
+	// contacted says that notes were compared with somebody, and that the members are what came of it.
+	contacted atomic.Bool
 
 	mu   sync.Mutex // guards the rest
 	last string     // why the last attempt has failed; empty if it has not
@@ -213,6 +216,9 @@ func (j *joiner) exchange(ctx context.Context, addr string) error {
 // joined notes that notes were compared with addr, before which so many members were known to live.
 func (j *joiner) joined(ctx context.Context, addr string, before int) {
 	j.c.settle(ctx)
+	if !j.contacted.Swap(true) {
+		j.c.view.signal()
+	}
 	if now := j.c.list.NumMembers(); now > before {
 		j.c.o.Logger.Info("Joined members", "via", addr, "members", now)
 		select {

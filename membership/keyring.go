@@ -80,6 +80,8 @@ type Keyring struct {
 
 	op sync.Mutex // held during an operation on the whole cluster
 
+	keep sync.Mutex // held while the keys are stored
+
 	mu   sync.Mutex // guards the rest; held for no call but those into keys
 	ring ring
 }
@@ -323,8 +325,16 @@ func (k *Keyring) apply(ctx context.Context, change func(*ring) error) error {
 	return nil
 }
 
-// publish has the others see which ring this node has.
+// publish has the others see which ring this node has, and keeps it for the next start.
 func (k *Keyring) publish() {
+	if k.c.o.KeepKeys != nil {
+		k.keep.Lock()
+		err := k.c.o.KeepKeys(k.Keys())
+		k.keep.Unlock()
+		if err != nil {
+			k.c.o.Logger.Error("Cannot keep the gossip keys, put them where the next start finds them", "error", err)
+		}
+	}
 	_ = k.c.setTags(map[string]string{tagRing: strconv.FormatInt(k.gen.Load(), 36)})
 }
 

@@ -39,18 +39,25 @@ type Options struct {
 	// Keys seal gossip: the first is used, the others are only understood. They are 16, 24 or 32 bytes
 	// long. Without keys gossip is readable and forgeable by whoever reaches the port.
 	Keys [][]byte
+	// KeepKeys keeps the keys where the next start finds them, the one that seals first. It is called when
+	// the cluster has changed them, never twice at a time. nil keeps them nowhere.
+	KeepKeys func(keys [][]byte) error
 	// Packets is the UDP socket for gossip. It stays the caller's, who closes it after [Cluster.Close].
 	// Without one, packets go over streams.
 	Packets net.PacketConn
 	// Dial opens a stream for gossip to an address for gossip, so that [Cluster.Stream] of the server
-	// there gets the other end.
-	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// there gets the other end. named says that the address is one of those that Join, or
+	// [Cluster.Join], has named: others may have been made up by whoever can forge gossip.
+	Dial func(ctx context.Context, addr string, named bool) (net.Conn, error)
 	// Answer answers the query of another member, or of this one. It is called by a few goroutines; nil
 	// is no answer. An answer has a kilobyte at most.
 	Answer func(query, from string, body []byte) []byte
 	// Duplicate is told, once for each, that another member has this server's name, has started before
 	// it, and answers: this server should stop.
 	Duplicate func(other Member)
+	// Stopped is told that gossip has stopped by itself, which should not happen: others are about to take
+	// this server for dead, so it should be started again.
+	Stopped func()
 	// Logger gets what an operator should see. nil is nowhere.
 	Logger *slog.Logger
 }

@@ -132,6 +132,7 @@ type seeds struct {
 	mu    sync.Mutex // guards the rest
 	named []seed     // by somebody who runs the cluster; tried for ever
 	hints map[string]time.Time
+	found map[string]bool // addresses of named, as of when they were resolved last
 }
 
 // add adds a seed.
@@ -176,6 +177,7 @@ func (s *seeds) addresses(ctx context.Context, now time.Time) (list []string, er
 	}
 	s.mu.Unlock()
 	errs = make(map[string]error)
+	found := make(map[string]bool)
 	for _, n := range named {
 		addrs, err := n.resolve(ctx, s.resolver)
 		if err != nil {
@@ -183,10 +185,21 @@ func (s *seeds) addresses(ctx context.Context, now time.Time) (list []string, er
 		}
 		for _, a := range addrs {
 			list = append(list, a.String())
+			found[a.String()] = true
 		}
 	}
+	s.mu.Lock()
+	s.found = found
+	s.mu.Unlock()
 	slices.Sort(list)
 	return slices.Compact(list), errs
+}
+
+// isNamed reports whether an address is one of a seed that somebody has named.
+func (s *seeds) isNamed(addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found[addr]
 }
 
 // none reports whether there is nothing to try.

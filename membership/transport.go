@@ -45,12 +45,14 @@ var errShut = errors.New("gossip has stopped")
 type transport struct {
 	self    netip.AddrPort
 	udp     net.PacketConn // nil if there is none
-	dial    func(ctx context.Context, addr string) (net.Conn, error)
+	dial    func(ctx context.Context, addr string, named bool) (net.Conn, error)
+	named   func(addr string) bool // whether it is the address of a seed that somebody has named
 	journal *journal
 	offers  func(nc net.Conn) // serves a stream that brings keys
 	log     *slog.Logger
 	limit   *limiter
 	pipes   *pipes
+	sources sources
 
 	packets chan *memberlist.Packet
 	streams chan net.Conn
@@ -179,7 +181,7 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	nc, err := t.dial(ctx, a.Addr)
+	nc, err := t.dial(ctx, a.Addr, t.named(a.Addr))
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +195,11 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 
 // accept takes a stream that somebody has opened to this node.
 func (t *transport) accept(nc net.Conn) {
+	if !t.sources.allow(nc.RemoteAddr(), time.Now()) {
+		t.refuse("streams of somebody who opens too many", nc.RemoteAddr())
+		nc.Close()
+		return
+	}
 	s := &stream{Conn: nc, t: t, inbound: true}
 	if !t.add(s, "") {
 		nc.Close()

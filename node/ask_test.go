@@ -189,7 +189,7 @@ func TestProof(t *testing.T) {
 		t.Error("no proof is one")
 	}
 	for _, wrong := range []string{"", "P"} {
-		if q.Proof = hex.EncodeToString(proof(wrong, a.ID(), b.ID(), "change", q)); r.proves("change", q) {
+		if q.Proof = hex.EncodeToString(questionCode(a.secrets.key("u", wrong), a.ID(), b.ID(), "change", q)); r.proves("change", q) {
 			t.Errorf("the password %q is one", wrong)
 		}
 	}

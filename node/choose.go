@@ -70,6 +70,9 @@ func (w *work) choose(e *entry, op *wire.Op) {
 // carry has the message to a peer name the queue group of a member there.
 func (w *work) carry(member *group) {
 	peer := member.peer
+	if c := member.subs[0].conn; !c.queued.Load() {
+		c.handler.(*route).vigil.begin()
+	}
 	if i := slices.IndexFunc(w.peers, func(g *group) bool { return g.set == peer.set }); i >= 0 {
 		peer = w.peers[i]
 	} else {
@@ -155,7 +158,7 @@ func (q *queueGroup) pickWeighted() *group {
 }
 
 // secondChoice reports whether other members of the queue group come first.
-func (s *subscription) secondChoice() bool { return s.leaf || s.conn.avoid.Load() }
+func (s *subscription) secondChoice() bool { return s.leaf || s.conn.avoid.any() }
 
 // chances returns how many members of the queue group the subscription stands for.
 func (s *subscription) chances() int {

@@ -67,6 +67,9 @@ type ClusterOptions struct {
 	GossipProfile membership.Profile
 	// GossipKeys encrypt gossip. The first is used, the others are understood.
 	GossipKeys [][]byte
+	// KeepGossipKeys keeps the keys for the next start when the cluster has changed them, the one in use
+	// first; nil does not.
+	KeepGossipKeys func(keys [][]byte) error
 	// StateDir is a directory in which the node remembers its peers, so that it finds them after all
 	// have been restarted. Empty is nowhere.
 	StateDir string

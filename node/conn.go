@@ -70,8 +70,10 @@ type conn struct {
 	// hearing says that what comes is still carried out although the connection ends. It belongs to
 	// the reader.
 	hearing bool
-	// avoid says that queue groups should prefer other members: this connection is about to end.
-	avoid atomic.Bool
+	// avoid says why queue groups should prefer other members, if they should.
+	avoid reluctance
+	// queued says that a message was sent to a member of a queue group there, see vigil.
+	queued atomic.Bool
 
 	// idle is what the reader leaves behind while it waits: its cache, if there is something in it.
 	// Whoever takes it owns it.

@@ -86,7 +86,7 @@ func (n *Node) beginDrain() {
 	n.clients.hold(&ending{reason: reasonDraining, text: textDraining})
 	n.interest.withdrawQueues(&n.buffers, n.hasMembersElsewhere)
 	for _, c := range n.clients.all() {
-		c.avoid.Store(true)
+		c.avoid.set(endsSoon, true)
 	}
 	n.urls.setRetired(true)
 	n.routes.announce()
@@ -123,7 +123,7 @@ func (n *Node) Undrain() error {
 	d.active.Store(false)
 	for _, c := range n.clients.all() {
 		if c.ending.Load() == nil {
-			c.avoid.Store(false)
+			c.avoid.set(endsSoon, false)
 		}
 	}
 	n.interest.withdrawQueues(&n.buffers, func(topicKey) bool { return false })
@@ -207,6 +207,28 @@ func (n *Node) UndrainMember(ctx context.Context, id string) error {
 	return n.ask(ctx, id, "undrain", nil, nil)
 }
 
+// leaveOrder is what is asked of a server that is to leave.
+type leaveOrder struct {
+	Now bool `json:"now,omitempty"`
+}
+
+// LeaveMember has the server with that ID leave the cluster and end, as a lame duck unless now. It returns
+// how many clients it has.
+func (n *Node) LeaveMember(ctx context.Context, id string, now bool) (connections uint64, err error) {
+	var s MemberStatus
+	err = n.ask(ctx, id, "leave", leaveOrder{now}, &s)
+	return s.Connections, err
+}
+
+// orderedToLeave carries that out.
+func (n *Node) orderedToLeave(from string, order leaveOrder) (any, error) {
+	n.log.Info("Asked to leave", "by", from, "now", order.Now)
+	if n.options().Leave == nil || !n.options().Leave(order.Now) {
+		return nil, errors.New("the server cannot leave, or leaves already")
+	}
+	return MemberStatus{Connections: n.Stats().Connections}, nil
+}
+
 // MemberStatus is what a server says of itself when it is asked.
 type MemberStatus struct {
 	Connections uint64 `json:"connections"`
@@ -237,6 +259,13 @@ func (n *Node) verbs() map[string]verb {
 			}
 			n.log.Info("Asked to drain", "by", from, "force", order.Force)
 			return nil, n.Drain(ctx, order.Force)
+		}},
+		"leave": {changes: true, answer: func(_ context.Context, from string, body json.RawMessage) (any, error) {
+			var order leaveOrder
+			if err := json.Unmarshal(body, &order); err != nil {
+				return nil, err
+			}
+			return n.orderedToLeave(from, order)
 		}},
 		"undrain": {changes: true, answer: func(_ context.Context, from string, _ json.RawMessage) (any, error) {
 			n.log.Info("Asked to take clients again", "by", from)

@@ -19,7 +19,7 @@ const (
 )
 
 // shoalProto is [wire.ShoalInfo.Proto] of this version.
-const shoalProto = 2
+const shoalProto = 3
 
 // routeInfo returns the INFO for a peer, or for one that has not said who it is yet.
 func (n *Node) routeInfo(r *route) *wire.ServerInfo {
@@ -42,7 +42,8 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		LNOCU:          true,
 		LN:             true,
 		LameDuck:       n.state.isLame(),
-		Shoal:          &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil},
+		Shoal: &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil,
+			Draining: n.Draining()},
 	}
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
@@ -63,21 +64,11 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 	return info
 }
 
-// routeConnect returns the CONNECT that introduces the node to a peer.
-func (n *Node) routeConnect(r *route) *wire.ConnectOptions {
+// routeConnect returns the CONNECT that introduces the node to a peer, without credentials.
+func (n *Node) routeConnect() *wire.ConnectOptions {
 	name, fixed := n.cluster.get()
-	var user, pass string
-	switch a := r.attempt; {
-	case a.url != nil && a.url.User != nil:
-		user = a.url.User.Username()
-		pass, _ = a.url.User.Password()
-	case a.auth, r.peer().AuthRequired:
-		user, pass = n.options().Cluster.User, n.options().Cluster.Password
-	}
 	return &wire.ConnectOptions{
 		Echo:           true,
-		User:           user,
-		Pass:           pass,
 		Name:           n.id,
 		Headers:        true,
 		Cluster:        name,
@@ -96,9 +87,13 @@ func (n *Node) registered(r *route) {
 	// What a dialler was told about this peer, it has been told about the others as well. The
 	// others, if they are shoal nodes, are told the newcomer's address by it.
 	tell := r.peer().GossipMode != gossipStop && (r.attempt == nil || r.attempt.configured || r.attempt.mode == gossipForce)
+	gossips := n.members.knows(r.peer())
 	for _, other := range n.routes.list() {
 		if other.peer().ID == r.peer().ID {
 			continue // another connection to the same server
+		}
+		if gossips && n.members.knows(other.peer()) {
+			continue // they hear of each other by gossip, so that is not told as often as there are routes
 		}
 		if tell {
 			other.sendLine(line)
@@ -114,7 +109,7 @@ func (n *Node) registered(r *route) {
 		// Nodes that know each other by routes alone gossip all the same.
 		c.Hint(addr)
 	}
-	n.targets.learn(time.Now(), r.peer().ID, addr, gossipKeep, r.peer().AuthRequired)
+	n.targets.learn(time.Now(), r.peer().ID, addr, gossipKeep, needsPassword(r.peer()))
 	n.urls.changed()
 }
 
@@ -125,8 +120,16 @@ func (r *route) news() *wire.ServerInfo {
 	news.GossipMode = gossipStop
 	// These are about the connection.
 	news.Nonce, news.RouteAccount, news.RoutePoolIdx = "", "", 0
+	if news.Shoal != nil {
+		shoal := *news.Shoal
+		shoal.Nonce, shoal.Proof = "", ""
+		news.Shoal = &shoal
+	}
 	return &news
 }
+
+// needsPassword reports whether a server can be convinced by nothing but the password itself.
+func needsPassword(info *wire.ServerInfo) bool { return info.AuthRequired && !isShoal(info) }
 
 // hear takes note of a server that a peer knows.
 func (n *Node) hear(info *wire.ServerInfo) {
@@ -136,7 +139,7 @@ func (n *Node) hear(info *wire.ServerInfo) {
 	host, port := routeAddressOf(info, info.Host)
 	addr := net.JoinHostPort(host, strconv.Itoa(port))
 	n.log.Debug("Heard of a server", "name", info.Name, "addr", addr)
-	n.targets.learn(time.Now(), info.ID, addr, info.GossipMode, info.AuthRequired)
+	n.targets.learn(time.Now(), info.ID, addr, info.GossipMode, needsPassword(info))
 }
 
 // address returns where the peer listens for routes: what it advertises, or else the address that

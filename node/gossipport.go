@@ -46,8 +46,9 @@ type prefixedConn struct {
 func (c *prefixedConn) Read(b []byte) (int, error) { return c.r.Read(b) }
 
 // dialGossip opens a stream of gossip to the cluster port of another node. The deadline of ctx bounds
-// the handshake. A server that is no shoal node is reported as a [NotShoalError].
-func (n *Node) dialGossip(ctx context.Context, addr string) (_ net.Conn, err error) {
+// the handshake. A server that is no shoal node is reported as a [NotShoalError], and if somebody has named
+// its address, it becomes a configured route.
+func (n *Node) dialGossip(ctx context.Context, addr string, named bool) (_ net.Conn, err error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -80,7 +81,9 @@ func (n *Node) dialGossip(ctx context.Context, addr string) (_ net.Conn, err err
 		return nil, fmt.Errorf("INFO from %s: %w", addr, err)
 	}
 	if !isShoal(info) {
-		n.joinRoute(addr)
+		if named {
+			n.joinRoute(addr)
+		}
 		return nil, &NotShoalError{Addr: addr, Name: info.Name}
 	}
 	if _, err := io.WriteString(nc, gossipLine); err != nil {

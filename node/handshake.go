@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"shoal/node/auth"
 	"shoal/wire"
 )
 
@@ -22,34 +21,32 @@ import (
 // any other. The other side sends PING behind its INFO, and learns from the PONG that it was
 // accepted. Whoever registers writes all its interest before it sends another PONG, so each side
 // knows at its first PONG also that it has seen all the interest of the other.
+//
+// How they prove to each other that they belong to the cluster is told in challenge.go.
 
 // connect carries out CONNECT of a peer that has dialled.
 func (r *route) connect(op *wire.Op) error {
-	if r.attempt != nil || r.introducedBy {
+	if r.attempt != nil || r.admitted {
 		return &ending{reason: reasonProtocol, err: errors.New("CONNECT was not expected")}
 	}
 	var o wire.ConnectOptions
 	if err := o.Merge(op.Arg); err != nil {
 		return err
 	}
-	cluster := &r.node.options().Cluster
 	switch {
 	case o.Lang != "":
 		return &ending{reason: reasonWrongPort, text: wire.TextWrongPort}
 	case o.Gateway != "":
 		return &ending{reason: reasonWrongPort, text: fmt.Sprintf("%s%q on the Route port", wire.TextWrongGateway, o.Gateway)}
 	}
-	if cluster.wantsPassword() {
-		want := auth.Simple{User: cluster.User, Password: cluster.Password}
-		if err := want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass}); err != nil {
-			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
-		}
+	if err := r.authenticate(&o); err != nil {
+		return err
 	}
 	// A shoal node has read the name in our INFO, and says here under which name it joins.
 	if err := r.meet(o.Cluster, !o.ClusterDynamic, o.Shoal > 0); err != nil {
 		return err
 	}
-	r.introducedBy = true
+	r.admitted = true
 	r.conn.headers.Store(o.Headers)
 	return nil
 }
@@ -73,7 +70,7 @@ func (r *route) info(w *work, op *wire.Op) error {
 		return err
 	}
 	switch {
-	case !r.introducedBy:
+	case r.attempt == nil && !r.admitted:
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	case info.RouteAccReqID != "":
 		if r.node.options().Cluster.PoolSize > 0 {
@@ -84,8 +81,10 @@ func (r *route) info(w *work, op *wire.Op) error {
 		return nil
 	case r.peer() == nil:
 		return r.introduce(w, info)
-	case info.ID == r.peer().ID && r.awaitsInfo:
+	case r.awaitsInfo:
 		return r.introduceAgain(w, info)
+	case !r.admitted:
+		return nil
 	case info.ID == r.peer().ID:
 		return r.update(info)
 	default:
@@ -102,19 +101,14 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		return &ending{reason: reasonProtocol, err: errors.New("INFO has no server_id")}
 	case info.ID == n.id:
 		return &ending{reason: reasonSelfRoute}
+	case r.proof.dialler != "" && r.proof.dialler != info.ID:
+		return refusedLogin(errors.New("it has proved itself under another ID"))
 	case info.Name == n.name:
 		err := fmt.Errorf("a server at %s has the name of this one, %q", r.conn.remote, n.name)
 		r.log(slog.LevelError, "Remote server has a duplicate name: "+strconv.Quote(n.name))
 		return &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
 	}
 	r.isShoal = isShoal(info)
-	if own := &n.options().Cluster; own.User != "" && r.attempt != nil && !r.attempt.configured &&
-		!r.attempt.auth && !info.AuthRequired {
-		// Somebody has said that there is a peer, and it takes everybody: it is none of this cluster.
-		text := fmt.Sprintf("%s at %s asks for no password, but was not configured either", info.Name, r.conn.remote)
-		r.log(slog.LevelError, text)
-		return &ending{reason: reasonAuthFailure, err: errors.New(text)}
-	}
 	r.remote.Store(info)
 	r.conn.headers.Store(info.Headers)
 	label := info.Name
@@ -128,8 +122,8 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		err := r.meet(info.Cluster, fixed, r.isShoal || r.attempt != nil)
 		if err != nil && r.attempt != nil {
 			r.log(slog.LevelError, err.(*ending).text)
-			r.sendLine(n.routeConnect(r).Append(nil))
-			return nil // it will refuse, so that both sides log why
+			// It will refuse, so that both sides log why.
+			return r.sendConnect(info)
 		}
 		if err != nil {
 			return err
@@ -147,7 +141,9 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 			}
 			return &ending{reason: reasonDuplicateRoute}
 		}
-		r.sendLine(n.routeConnect(r).Append(nil))
+		if err := r.sendConnect(info); err != nil {
+			return err
+		}
 		r.sendLine(n.routeInfo(r).Append(nil))
 	}
 	if wantsCompression(mode) {
@@ -155,7 +151,31 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		w.interrupt = r.switchOver
 		return nil
 	}
+	switch {
+	case r.proof.expected != nil:
+		r.awaitsInfo = true
+		return nil
+	case r.proof.answer != "":
+		r.sendInfoAgain()
+	}
 	return r.acquainted(w)
+}
+
+// sendConnect introduces the node to a server that it has dialled.
+func (r *route) sendConnect(info *wire.ServerInfo) error {
+	o := r.node.routeConnect()
+	if err := r.credentials(o, info); err != nil {
+		return err
+	}
+	r.sendLine(o.Append(nil))
+	return nil
+}
+
+// sendInfoAgain sends what replaces the first INFO, with the proof that the node owes the other side.
+func (r *route) sendInfoAgain() {
+	info := r.node.routeInfo(r)
+	info.Shoal.Proof, r.proof.answer = r.proof.answer, ""
+	r.sendLine(info.Append(nil))
 }
 
 // switchOver goes on when both sides have agreed to compress. A compressed stream begins with another
@@ -168,16 +188,22 @@ func (r *route) switchOver() error {
 	}
 	r.awaitsInfo = true
 	if r.attempt == nil {
-		r.sendLine(r.node.routeInfo(r).Append(nil))
+		r.sendInfoAgain()
 	}
 	return nil
 }
 
-// introduceAgain carries out the INFO at the start of a compressed stream.
+// introduceAgain carries out the INFO at the start of a compressed stream, or with a proof.
 func (r *route) introduceAgain(w *work, info *wire.ServerInfo) error {
+	if info.ID != r.peer().ID || isShoal(info) != r.isShoal {
+		return &ending{reason: reasonProtocol, err: errors.New("INFO is of another server than the first one")}
+	}
+	if err := r.verify(info); err != nil {
+		return err
+	}
 	r.awaitsInfo = false
 	r.remote.Store(info)
-	if r.attempt != nil {
+	if r.attempt != nil && wantsCompression(r.compression) {
 		r.sendLine(r.node.routeInfo(r).Append(nil))
 	}
 	return r.acquainted(w)
@@ -185,6 +211,7 @@ func (r *route) introduceAgain(w *work, info *wire.ServerInfo) error {
 
 // acquainted goes on when both sides have introduced themselves and agreed on what is to follow.
 func (r *route) acquainted(w *work) error {
+	r.admitted = true
 	if err := r.place(); err != nil {
 		return err
 	}

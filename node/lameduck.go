@@ -36,7 +36,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	}
 	clients := n.clients.all()
 	for _, c := range clients {
-		c.avoid.Store(true)
+		c.avoid.set(endsSoon, true)
 	}
 	n.urls.retire()
 	if len(clients) > 0 {

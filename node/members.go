@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"shoal/membership"
+	"shoal/wire"
 )
 
 // members ties the node to the gossip of its cluster. Gossip proposes whom to have a route to, and
@@ -24,7 +26,7 @@ type members struct {
 }
 
 // membersTick is how often the node looks at the members although nothing is said to have changed.
-const membersTick = time.Second
+const membersTick = 2 * time.Second
 
 // start begins to gossip. It fails if the node cannot: routes that are configured work all the same.
 func (m *members) start(ctx context.Context) error {
@@ -58,9 +60,11 @@ func (m *members) start(ctx context.Context) error {
 		Join:      opts.Join,
 		StateDir:  opts.StateDir,
 		Keys:      opts.GossipKeys,
+		KeepKeys:  opts.KeepGossipKeys,
 		Packets:   m.packets,
 		Dial:      n.dialGossip,
 		Duplicate: m.duplicate,
+		Stopped:   func() { n.fail(errGossipStopped) },
 		Logger:    n.log,
 	})
 	if err != nil {
@@ -74,6 +78,16 @@ func (m *members) start(ctx context.Context) error {
 		n.log.Warn("Others will not see whether this server is configured like them", "error", err)
 	}
 	return nil
+}
+
+// knows reports whether a peer is a member that lives, in the same gossip as this node.
+func (m *members) knows(peer *wire.ServerInfo) bool {
+	c := m.cluster.Load()
+	if c == nil || !isShoal(peer) || !peer.Shoal.Gossip {
+		return false
+	}
+	member, ok := c.Member(peer.ID)
+	return ok && member.Lives()
 }
 
 // isSettled reports whether who was found at the start is known to the dialer.
@@ -98,17 +112,16 @@ func (m *members) run(ctx context.Context) {
 // apply does what follows from the members as they are now.
 func (m *members) apply(now time.Time) {
 	n, c := m.node, m.cluster.Load()
-	joined := false
+	contacted := c.Contacted() // before the members are looked at
 	for _, member := range c.Members() {
 		if member.Self {
 			continue
 		}
-		joined = joined || member.Lives()
 		m.follow(&member, now)
 	}
 	m.missing.update(n, c, now)
 	m.drift.update(n, c.Members(), now)
-	if joined || len(n.options().Cluster.Join) == 0 || c.Health().LastJoin != "" {
+	if contacted || len(n.options().Cluster.Join) == 0 || c.Health().LastJoin != "" {
 		if !m.settled.Swap(true) {
 			n.readiness.check()
 		}
@@ -124,7 +137,7 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 		if r.sendsAway.Swap(leaves) != leaves {
 			n.urls.changed()
 		}
-		r.avoid.Store(leaves || r.leaving.Load() || member.Liveness != membership.Alive)
+		r.avoid.set(distrusted, leaves || member.Liveness != membership.Alive)
 	}
 	switch member.Liveness {
 	case membership.Alive:
@@ -169,6 +182,10 @@ func (m *members) stream(nc net.Conn) {
 func (m *members) duplicate(other membership.Member) {
 	m.node.fail(&DuplicateNameError{Name: m.node.name, Own: m.node.ClusterAddr().String(), Other: other.Route})
 }
+
+// errGossipStopped is why a node stops whose gossip has: the others would take it for dead, and go on without
+// it, while its clients would not notice.
+var errGossipStopped = errors.New("gossip has stopped by itself, start the server again")
 
 // setState tells the other members what the node is up to.
 func (m *members) setState(s membership.State) {

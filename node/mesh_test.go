@@ -232,10 +232,13 @@ func TestLeavingNodeIsForgotten(t *testing.T) {
 	}
 	waitForMesh(t, nodes[:2])
 	for _, n := range nodes[:2] {
-		for _, p := range n.Peers() {
-			if p.ID == gone.ID() {
-				t.Errorf("%s still looks for %s: %+v", n.Name(), gone.Name(), p)
+		eventually(t, n.Name()+" has forgotten "+gone.Name(), func() bool {
+			for _, p := range n.Peers() {
+				if p.ID == gone.ID() {
+					return false
+				}
 			}
-		}
+			return true
+		})
 	}
 }

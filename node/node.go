@@ -60,6 +60,7 @@ type Node struct {
 	readiness     readiness
 	members       members
 	asks          asks
+	secrets       secrets
 	drain         drain
 	failure       atomic.Pointer[error] // why the node has stopped by itself
 

@@ -43,6 +43,9 @@ const RandomPort = -1
 // Options configure a [Node]. The zero value of every field means its default, so that
 // Options{} describes a usable node on 0.0.0.0:4222.
 type Options struct {
+	// Leave has the process leave the cluster and end, at once if now, because another server was told to
+	// have it. It reports whether it is about to. nil refuses.
+	Leave func(now bool) bool
 	// ServerName is the human name of the node; it defaults to the server ID.
 	ServerName string
 	// Host is the address that clients connect to; it defaults to 0.0.0.0.

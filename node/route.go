@@ -27,13 +27,14 @@ type route struct {
 	sole    bool     // no other server is behind the address that was dialled
 
 	// The rest, unless it says otherwise, belongs to the reader.
-	introducedBy bool     // CONNECT came, or the node has dialled
-	slot         string   // of the connection among those to the peer
-	lastAccount  *account // that an operation was about
-	compression  string   // mode that both sides agreed on
-	awaitsInfo   bool     // compression has begun here, but not yet at the other side
-	isShoal      bool
-	owed         int // PONGs that wait for registration
+	admitted    bool // the other side may be a peer: what it has shown of itself is enough
+	proof       challenge
+	slot        string   // of the connection among those to the peer
+	lastAccount *account // that an operation was about
+	compression string   // mode that both sides agreed on
+	awaitsInfo  bool     // compression has begun here, but not yet at the other side
+	isShoal     bool
+	owed        int // PONGs that wait for registration
 
 	remote     atomic.Pointer[wire.ServerInfo] // the last INFO of the other side, nil before the first
 	registered atomic.Bool
@@ -41,17 +42,17 @@ type route struct {
 	leaving    atomic.Bool // the other side has said that it goes
 	sendsAway  atomic.Bool // gossip says that the other side sends its clients elsewhere
 
-	ping         alarm
-	handshake    alarm
-	probing      alarm
-	pongs        atomic.Uint64
-	pongsAtProbe atomic.Uint64 // pongs when the probe began, plus one; 0 without a probe
-	liveness     liveness
+	ping      alarm
+	handshake alarm
+	pongs     atomic.Uint64
+	probing   probe
+	liveness  liveness
+	vigil     vigil
 }
 
 // newRoute makes the connection over nc a route: one that was dialled, or accepted if a is nil.
 func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
-	r := &route{attempt: a, introducedBy: a != nil}
+	r := &route{attempt: a}
 	r.conn.id = n.lastID.Add(1)
 	r.conn.init(n, nc, r)
 	r.conn.isRoute = true
@@ -63,7 +64,9 @@ func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
 func (r *route) begin() {
 	n := r.node
 	if r.attempt == nil {
-		r.sendLine(n.routeInfo(nil).Append(nil))
+		info := n.routeInfo(nil)
+		info.Shoal.Nonce = r.challenge()
+		r.sendLine(info.Append(nil))
 	}
 	r.handshake.fire = r.checkHandshake
 	patience := handshakeTime
@@ -72,7 +75,8 @@ func (r *route) begin() {
 	}
 	n.alarms.set(&r.handshake, r.start.Add(patience))
 	r.ping.fire = r.checkPing
-	r.probing.fire = r.checkProbe
+	r.probing.alarm.fire = r.checkProbe
+	r.vigil.init(r)
 	go func() {
 		defer n.wg.Done() // routes.add has counted it
 		r.conn.serve()
@@ -96,10 +100,13 @@ func (r *route) configure(p *wire.Parser) {
 
 // admit implements handler. Nothing that comes before CONNECT is worth parsing.
 func (r *route) admit(b []byte) error {
-	if !r.introducedBy && r.peer() == nil && beginsGossip(b) {
+	if r.attempt != nil || r.admitted {
+		return nil
+	}
+	if beginsGossip(b) {
 		return errHandedOver
 	}
-	if !r.introducedBy && r.peer() == nil && b[0]|0x20 != 'c' {
+	if b[0]|0x20 != 'c' {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
 	return nil
@@ -114,6 +121,9 @@ func (r *route) handle(w *work, op *wire.Op) error {
 		r.traceIn(op)
 	}
 	w.active = true
+	if !r.admitted && !r.mayPrecede(op.Verb) {
+		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
+	}
 	switch op.Verb {
 	case wire.RMsg, wire.RHMsg, wire.LMsg:
 		if isAsk(op) {
@@ -126,11 +136,6 @@ func (r *route) handle(w *work, op *wire.Op) error {
 		return r.connect(op)
 	case wire.Info:
 		return r.info(w, op)
-	}
-	if !r.introducedBy {
-		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
-	}
-	switch op.Verb {
 	case wire.RSub, wire.LSub:
 		r.addInterest(op)
 	case wire.RUnsub, wire.LUnsub:
@@ -145,12 +150,25 @@ func (r *route) handle(w *work, op *wire.Op) error {
 	return nil
 }
 
+// mayPrecede reports whether an operation may come before it is known that the other side belongs to the
+// cluster.
+func (r *route) mayPrecede(v wire.Verb) bool {
+	switch v {
+	case wire.Connect, wire.Info:
+		return true
+	case wire.Ping, wire.Pong, wire.Err:
+		return r.attempt != nil
+	}
+	return false
+}
+
 // left implements handler.
 func (r *route) left() {
 	n := r.node
 	n.alarms.cancel(&r.ping)
 	n.alarms.cancel(&r.handshake)
-	n.alarms.cancel(&r.probing)
+	n.alarms.cancel(&r.probing.alarm)
+	n.alarms.cancel(&r.vigil.alarm)
 	n.routes.remove(r)
 }
 
@@ -166,8 +184,8 @@ func (r *route) pinged(w *work) {
 func (r *route) ponged(w *work) {
 	r.pongs.Add(1)
 	r.liveness.pong(time.Now())
-	if r.peer() == nil {
-		return
+	if r.slot == "" {
+		return // they are not acquainted yet
 	}
 	if !r.registered.Load() {
 		// The judge has accepted this one, so an older one is dead.
@@ -191,7 +209,7 @@ func (r *route) ponged(w *work) {
 func (r *route) update(info *wire.ServerInfo) error {
 	if info.LameDuck || info.Shoal != nil && info.Shoal.Leaving {
 		r.leaving.Store(true)
-		r.avoid.Store(true)
+		r.avoid.set(endsSoon, true)
 		r.node.urls.changed()
 		return nil
 	}
@@ -199,6 +217,9 @@ func (r *route) update(info *wire.ServerInfo) error {
 		return nil
 	}
 	// nats-server fixes the rest at the handshake; between shoal nodes it may change.
+	for _, c := range r.node.routes.to(info.ID) {
+		c.avoid.set(drains, info.Shoal.Draining)
+	}
 	r.remote.Store(info)
 	r.node.urls.changed()
 	return r.meet(info.Cluster, info.Shoal.FixedName, true)
@@ -235,24 +256,4 @@ func (r *route) checkPing(now time.Time) time.Time {
 	}
 	r.sendLine(pingLine)
 	return now.Add(opts.Cluster.PingInterval)
-}
-
-// probeTime is how long a route that is under suspicion may take to answer.
-const probeTime = 2 * time.Second
-
-// probe closes the route unless it answers a PING within the given time.
-func (r *route) probe(within time.Duration) {
-	if r.pongsAtProbe.CompareAndSwap(0, r.pongs.Load()+1) {
-		r.sendLine(pingLine)
-		r.node.alarms.set(&r.probing, time.Now().Add(within))
-	}
-}
-
-func (r *route) checkProbe(time.Time) time.Time {
-	if r.pongs.Load()+1 == r.pongsAtProbe.Swap(0) {
-		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-			r.node.staleConnections.Add(1)
-		}
-	}
-	return time.Time{}
 }

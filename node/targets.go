@@ -35,7 +35,7 @@ type target struct {
 	addr       string   // host:port
 	url        *url.URL // with the credentials, for a configured peer
 	configured bool     // rather than learned about
-	auth       bool     // it wants the credentials of the cluster
+	foreign    bool     // a peer says that it is no shoal node and wants the password
 	mode       int      // gossip mode under which it was learned about
 	id         string   // of the server there, if known
 	state      targetState
@@ -84,8 +84,8 @@ func (t *targets) configure(u *url.URL) {
 	p.url, p.configured = u, true
 }
 
-// learn notes that the server with that ID is said to be at addr.
-func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
+// learn notes that the server with that ID is said to be at addr; foreign is as in [target].
+func (t *targets) learn(now time.Time, id, addr string, mode int, foreign bool) {
 	t.mu.Lock()
 	p := t.byAddr[addr]
 	if p == nil {
@@ -99,7 +99,7 @@ func (t *targets) learn(now time.Time, id, addr string, mode int, auth bool) {
 	if mode != gossipKeep {
 		p.mode = mode
 	}
-	p.auth = auth
+	p.foreign = foreign
 	if t.routed[id] {
 		p.reached()
 	} else if p.state == targetConnected {

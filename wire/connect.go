@@ -51,6 +51,9 @@ type ConnectOptions struct {
 	LN    bool `json:"ln,omitempty"`
 	// Shoal is [ShoalInfo.Proto] of a dialling shoal node.
 	Shoal int `json:"shoal,omitempty"`
+	// ShoalNonce and ShoalProof stand for User and Pass between shoal nodes.
+	ShoalNonce string `json:"shoal_nonce,omitempty"`
+	ShoalProof string `json:"shoal_proof,omitempty"`
 }
 
 // DefaultConnect is what a server assumes of a client that has sent no CONNECT, and of every field
@@ -81,7 +84,7 @@ func (c *ConnectOptions) Append(b []byte) []byte {
 // Redacted returns a copy of c for logs, without anything that could let somebody in.
 func (c *ConnectOptions) Redacted() ConnectOptions {
 	r := *c
-	for _, secret := range []*string{&r.Pass, &r.Token, &r.JWT, &r.Sig} {
+	for _, secret := range []*string{&r.Pass, &r.Token, &r.JWT, &r.Sig, &r.ShoalNonce, &r.ShoalProof} {
 		if *secret != "" {
 			*secret = "[REDACTED]"
 		}

@@ -62,8 +62,6 @@ type ServerInfo struct {
 	RemoteAccount string `json:"remote_account,omitempty"`
 	// AccountIsSystem says that it is the account for traffic about the servers themselves.
 	AccountIsSystem bool `json:"acc_is_sys,omitempty"`
-	// IsSystemAccount says that this is the system account.
-	IsSystemAccount bool `json:"acc_is_sys,omitempty"`
 
 	// Import and Export are the permissions of a route.
 	Import *SubjectPermission `json:"import,omitempty"`
@@ -100,6 +98,12 @@ type ShoalInfo struct {
 	Gossip bool `json:"gossip,omitempty"`
 	// Leaving says that the sender is about to stop and will not come back under this ID.
 	Leaving bool `json:"leaving,omitempty"`
+	// Draining says that the sender sends its clients elsewhere, which it may take back.
+	Draining bool `json:"draining,omitempty"`
+	// Nonce is what a dialling shoal node proves its knowledge of the password with, and Proof, in the
+	// second INFO, that the sender has it too.
+	Nonce string `json:"nonce,omitempty"`
+	Proof string `json:"proof,omitempty"`
 }
 
 // SubjectPermission lists subjects that are allowed and denied.

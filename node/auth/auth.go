@@ -23,7 +23,7 @@ func (s Simple) Authenticate(c Credentials) error {
 
 // matches compares a configured secret, in clear or hashed, with a presented one.
 func matches(configured, presented string) bool {
-	if isHash(configured) {
+	if IsHash(configured) {
 		return bcrypt.CompareHashAndPassword([]byte(configured), []byte(presented)) == nil
 	}
 	return equal(configured, presented)

@@ -111,7 +111,7 @@ func (p *Permissions) check() error {
 // CheckSecret reports a secret that looks like a bcrypt hash but is not one: nobody could ever log in
 // with it.
 func CheckSecret(secret string) error {
-	if !isHash(secret) {
+	if !IsHash(secret) {
 		return nil
 	}
 	// The length of a hash is fixed, and a comparison looks at nothing beyond.

@@ -41,7 +41,7 @@ func newPasswords(secrets []string) *passwords {
 	rand.Read(p.key[:])
 	most := 0
 	for _, s := range secrets {
-		if cost, err := bcrypt.Cost([]byte(s)); err == nil && cost > most && isHash(s) {
+		if cost, err := bcrypt.Cost([]byte(s)); err == nil && cost > most && IsHash(s) {
 			// It needs no password that anybody knows: the outcome is ignored.
 			most, p.decoy = cost, s
 		}
@@ -52,11 +52,11 @@ func newPasswords(secrets []string) *passwords {
 // verify compares the configured secret of the user that a client names, nil if there is none, with
 // the presented one.
 func (p *passwords) verify(name string, secret *string, presented string) error {
-	if secret != nil && !isHash(*secret) && equal(*secret, presented) {
+	if secret != nil && !IsHash(*secret) && equal(*secret, presented) {
 		return nil
 	}
 	against := p.decoy
-	if secret != nil && isHash(*secret) {
+	if secret != nil && IsHash(*secret) {
 		against = *secret
 	}
 	if against == "" {
@@ -109,7 +109,7 @@ func (p *passwords) expensive(name string, secret *string, presented string) boo
 	switch {
 	case against == "":
 		return false
-	case secret != nil && isHash(*secret):
+	case secret != nil && IsHash(*secret):
 		against = *secret
 	case secret != nil && equal(*secret, presented):
 		return false
@@ -143,9 +143,9 @@ func equal(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// isHash recognises the bcrypt variants that differ in name only: 2a is the historic one, 2b the
+// IsHash reports whether a configured secret is a bcrypt hash. The variants differ in name only: 2a is the historic one, 2b the
 // current one, 2y what PHP and Apache's htpasswd write.
-func isHash(secret string) bool {
+func IsHash(secret string) bool {
 	return strings.HasPrefix(secret, "$2a$") || strings.HasPrefix(secret, "$2b$") ||
 		strings.HasPrefix(secret, "$2y$")
 }
