@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -191,6 +192,9 @@ func (o Options) Validate() error {
 	}
 	if o.MaxPayload > o.MaxPending {
 		return fmt.Errorf("max_payload: %d exceeds max_pending (%d)", o.MaxPayload, o.MaxPending)
+	}
+	if o.TLS != nil || o.Cluster.TLS != nil {
+		return errors.New("tls: this version cannot encrypt connections, and will not serve them in clear instead")
 	}
 	if o.LameDuckGrace > o.LameDuckDuration {
 		return fmt.Errorf("lame_duck_grace_period: %v exceeds lame_duck_duration (%v)", o.LameDuckGrace, o.LameDuckDuration)
