@@ -3,6 +3,8 @@ package node
 import (
 	"crypto/tls"
 	"time"
+
+	"shoal/node/certs"
 )
 
 // DefaultTLSTimeout bounds a TLS handshake.
@@ -27,4 +29,19 @@ type TLSOptions struct {
 	PinnedCerts map[string]struct{}
 	// RateLimit is the number of handshakes in a second; 0 is no limit.
 	RateLimit int
+}
+
+// NewTLSOptions returns the options for what was loaded from files: by [certs.Load] for clients, by
+// [certs.LoadMutual] for a cluster.
+func NewTLSOptions(s *certs.Source) *TLSOptions {
+	f := s.Files()
+	return &TLSOptions{
+		Config:         s.Config,
+		Timeout:        f.Timeout,
+		HandshakeFirst: f.HandshakeFirst,
+		HandshakeDelay: f.HandshakeDelay,
+		AllowPlain:     f.AllowPlain,
+		PinnedCerts:    s.Pins(),
+		RateLimit:      f.RateLimit,
+	}
 }
