@@ -233,6 +233,10 @@ func (r *route) acquainted(w *work) error {
 // register makes the connection a route to its peer.
 func (r *route) register() error {
 	n := r.node
+	if n.targets.stopped(r.peer().ID) {
+		// It has said so on another connection, and is about to close this one.
+		return &ending{reason: reasonClientClosed}
+	}
 	first, old := n.routes.register(r)
 	if old != nil {
 		// It may be the one that died; if it does, the next attempt succeeds.

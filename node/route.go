@@ -207,7 +207,11 @@ func (r *route) ponged(w *work) {
 
 // update carries out a later INFO about the other side itself.
 func (r *route) update(info *wire.ServerInfo) error {
-	if info.LameDuck || info.Shoal != nil && info.Shoal.Leaving {
+	stops := info.Shoal != nil && info.Shoal.Leaving
+	if stops {
+		r.node.targets.stops(time.Now(), info.ID)
+	}
+	if info.LameDuck || stops {
 		r.leaving.Store(true)
 		r.avoid.set(endsSoon, true)
 		r.node.urls.changed()

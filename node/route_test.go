@@ -327,6 +327,31 @@ func TestDuplicateRoute(t *testing.T) {
 	}
 }
 
+// TestGoodbyeIsFinal has a server that says it stops while another connection to it is in its handshake,
+// and has news of it come late.
+func TestGoodbyeIsFinal(t *testing.T) {
+	n := startLone(t)
+	other := joinRoute(t, n, "A")
+	p := joinRoute(t, n, "X")
+	second := dialRoute(t, n, aRoute("X"))
+	second.want("PING\r\n")
+	p.send(`INFO {"server_id":"X","server_name":"X","cluster":"C","shoal":{"proto":3,"leaving":true}}` + "\r\n")
+	p.sync()
+	p.nc.Close()
+	eventually(t, "the route is gone", func() bool { return len(n.Routes()) == 1 })
+	second.send("PONG\r\n")
+	second.wantEnd("")
+	other.send(`INFO {"server_id":"X","server_name":"X","cluster":"C","host":"127.0.0.1","port":1}` + "\r\n")
+	for other.line() != "PONG" { // which follows news of X from when it was there
+		other.send("PING\r\n")
+	}
+	for _, p := range n.Peers() {
+		if p.ID == "X" {
+			t.Errorf("it is still looked for: %+v", p)
+		}
+	}
+}
+
 // TestGossip checks how news of servers travels.
 func TestGossip(t *testing.T) {
 	n := startLone(t)

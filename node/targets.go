@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -63,12 +64,13 @@ type targets struct {
 
 	mu     sync.Mutex // guards the rest
 	byAddr map[string]*target
-	routed map[string]bool // IDs with a registered route
+	routed map[string]bool      // IDs with a registered route
+	gone   map[string]time.Time // IDs of servers that have said that they stop, and when
 }
 
 func (t *targets) init(retries int, wake func()) {
 	t.retries, t.wake = retries, wake
-	t.byAddr, t.routed = make(map[string]*target), make(map[string]bool)
+	t.byAddr, t.routed, t.gone = make(map[string]*target), make(map[string]bool), make(map[string]time.Time)
 }
 
 // configure adds a peer that is dialled for ever.
@@ -84,9 +86,14 @@ func (t *targets) configure(u *url.URL) {
 	p.url, p.configured = u, true
 }
 
-// learn notes that the server with that ID is said to be at addr; foreign is as in [target].
+// learn notes that the server with that ID is said to be at addr, unless it has stopped; foreign is as in
+// [target].
 func (t *targets) learn(now time.Time, id, addr string, mode int, foreign bool) {
 	t.mu.Lock()
+	if t.hasStopped(id) {
+		t.mu.Unlock()
+		return
+	}
 	p := t.byAddr[addr]
 	if p == nil {
 		p = &target{addr: addr, id: id, state: targetWaiting, lost: now}
@@ -115,7 +122,7 @@ func (t *targets) propose(now time.Time, id, addr string, since time.Time) {
 	t.mu.Lock()
 	p := t.byAddr[addr]
 	known := p != nil && p.id == id
-	if known && (p.state != targetWaiting || p.proposed.Equal(since)) {
+	if t.hasStopped(id) || known && (p.state != targetWaiting || p.proposed.Equal(since)) {
 		t.mu.Unlock()
 		return
 	}
@@ -144,6 +151,28 @@ func (t *targets) left(id string) {
 			delete(t.byAddr, addr)
 		}
 	}
+}
+
+// stops notes that a server has said that it is about to stop. It does not come back under this ID, so news
+// of it that are late, and connections that were begun before, do not count any more.
+func (t *targets) stops(now time.Time, id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.gone, func(_ string, since time.Time) bool { return now.Sub(since) > learnedMemory })
+	t.gone[id] = now
+}
+
+// stopped reports whether a server has said that it stops.
+func (t *targets) stopped(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hasStopped(id)
+}
+
+// hasStopped is stopped for who holds the lock.
+func (t *targets) hasStopped(id string) bool {
+	_, ok := t.gone[id]
+	return ok
 }
 
 // pending reports whether a configured peer with that ID is about to be dialled.
@@ -284,6 +313,7 @@ func (t *targets) connected(id string) {
 func (t *targets) disconnected(id string, now time.Time, solicited, left bool) {
 	t.mu.Lock()
 	delete(t.routed, id)
+	left = left || t.hasStopped(id)
 	for addr, p := range t.byAddr {
 		switch {
 		case p.id != id:

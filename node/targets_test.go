@@ -121,6 +121,28 @@ func TestTargetsForgetWhoLeaves(t *testing.T) {
 	}
 }
 
+func TestTargetsStoppedServer(t *testing.T) {
+	ts, _ := newTargets(0)
+	now := time.Unix(1000, 0)
+	ts.learn(now, "B", "10.0.0.2:6222", 0, false)
+	ts.connected("B")
+	ts.stops(now, "B")
+	ts.disconnected("B", now, true, false)
+	ts.learn(now, "B", "10.0.0.2:6222", 0, false)
+	ts.propose(now, "B", "10.0.0.3:6222", now)
+	if all := ts.all(); len(all) != 0 {
+		t.Errorf("a server that has stopped is looked for: %+v", all)
+	}
+	ts.learn(now, "C", "10.0.0.2:6222", 0, false)
+	if due := dueNow(ts, now); len(due) != 1 {
+		t.Error("another server at its address is not dialled")
+	}
+	ts.stops(now.Add(learnedMemory+1), "D")
+	if ts.stopped("B") || !ts.stopped("D") {
+		t.Error("old goodbyes are not forgotten")
+	}
+}
+
 func TestTargetsNewServerAtAnAddress(t *testing.T) {
 	ts, woken := newTargets(0)
 	now := time.Unix(1000, 0)
