@@ -13,6 +13,7 @@ type running struct {
 	signals <-chan os.Signal
 	ordered chan bool // to leave; true is at once
 	log     *logging
+	manager *notifier
 }
 
 // start starts the node, which lives until ctx ends. A node with peers waits for them first, and a
@@ -77,7 +78,9 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 	case syscall.SIGUSR1:
 		r.log.reopen()
 	case syscall.SIGHUP:
-		r.log.Warn("Nothing is reloaded yet, restart the server to change its settings")
+		r.manager.reload(func() {
+			r.log.Warn("Nothing is reloaded yet, restart the server to change its settings")
+		})
 	case syscall.SIGUSR2:
 		if leaving {
 			r.log.Info("Ignored the signal: the lame duck is under way already")
@@ -98,6 +101,7 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 
 // leave has the node leave like a lame duck, which ends it some time.
 func (r *running) leave() {
+	r.manager.stopping("Sending clients to other servers", r.settings.node.LameDuckDuration+shutdownTime)
 	go func() { // ends with the node
 		if err := r.node.LameDuck(context.Background()); err != nil {
 			r.log.Error("The lame duck failed", "err", err)

@@ -50,7 +50,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	if s.gossipKeyFile != "" {
 		s.node.Cluster.KeepGossipKeys = func(keys [][]byte) error { return writeKeys(s.gossipKeyFile, keys) }
 	}
-	r := &running{signals: signals, log: log, ordered: make(chan bool, 1)}
+	r := &running{signals: signals, log: log, ordered: make(chan bool, 1), manager: newNotifier(log.Logger)}
 	s.node.Leave = r.order
 	n, err := node.New(s.node)
 	if err != nil {
@@ -71,6 +71,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	x.serve(r.monitored, log.Logger)
 	living, stop := context.WithCancel(ctx)
 	defer stop()
+	r.manager.starting(s.node.Cluster.ReadyTimeout)
 	stopped, err := r.start(living, stop)
 	if err != nil {
 		return startError(err, &s.node)
@@ -81,12 +82,15 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	if !stopped {
 		r.phase.Store(phaseServing)
 		if err = x.announce(r.monitored, orders.handler(), log.Logger); err == nil {
+			r.manager.ready()
+			defer r.manager.watch(n.Alive)()
 			r.waitForEnd()
 		}
 	}
 
 	log.Info("Initiating Shutdown...")
 	r.phase.Store(phaseStopping)
+	r.manager.stopping("Shutting down", shutdownTime)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	if n.Shutdown(ctx) != nil {

@@ -3,6 +3,7 @@ module shoal/compat
 go 1.26.0
 
 require (
+	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	shoal v0.0.0-00010101000000-000000000000

@@ -12,14 +12,16 @@ import (
 
 // accept hands connections to serve until the listener is closed. When the process runs out of
 // descriptors it waits a little: those connected need theirs back before another can come.
-func (n *Node) accept(ctx context.Context, listener net.Listener, whom string, serve func(net.Conn)) {
+func (n *Node) accept(ctx context.Context, listener net.Listener, d *door, whom string, serve func(net.Conn)) {
 	const maxPause = time.Second
 	pause := time.Duration(0)
 	for {
 		nc, err := listener.Accept()
 		if err == nil {
 			pause = 0
+			d.begin()
 			serve(nc)
+			d.end()
 			continue
 		}
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
@@ -91,7 +93,7 @@ func (n *Node) InProcessConn() (net.Conn, error) {
 
 // acceptRoutes accepts peers until the listener is closed.
 func (n *Node) acceptRoutes(ctx context.Context) {
-	n.accept(ctx, n.routeListener, "peer", func(nc net.Conn) {
+	n.accept(ctx, n.routeListener, &n.routeDoor, "peer", func(nc net.Conn) {
 		r := n.newRoute(nc, nil)
 		if !n.routes.add(r) {
 			nc.Close()

@@ -66,6 +66,13 @@ func (t *clients) remove(c *client) {
 	}
 }
 
+// count returns how many clients are connected.
+func (t *clients) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byID)
+}
+
 // all returns the clients in the order in which they connected.
 func (t *clients) all() []*client {
 	t.mu.Lock()

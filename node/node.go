@@ -48,6 +48,8 @@ type Node struct {
 	clients  clients
 	alarms   *alarms
 
+	clientDoor, routeDoor door
+
 	cluster       clusterName
 	routeListener net.Listener // nil if the node is to stay alone
 	routeHost     string       // what peers are told
@@ -167,7 +169,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if failed == nil {
 		listener, err := n.port.listen()
 		if err == nil {
-			n.wg.Go(func() { n.accept(running, listener, "client", n.serve) })
+			n.wg.Go(func() { n.accept(running, listener, &n.clientDoor, "client", n.serve) })
 		} else if running.Err() == nil {
 			failed = fmt.Errorf("listen on %s: %w", n.port.addr, err)
 		}
