@@ -336,6 +336,31 @@ func (c *Cluster) Join(ctx context.Context, addrs []string) error {
 	return errors.Join(errs...)
 }
 
+// ReplaceSeeds has this node try the seeds in next rather than those in old. Others stay, such as those of
+// [Cluster.Join]. Nobody leaves the list of members by it.
+func (c *Cluster) ReplaceSeeds(old, next []string) error {
+	if err := c.usable(); err != nil {
+		return err
+	}
+	for _, text := range next {
+		if _, err := parseSeed(text); err != nil {
+			return err
+		}
+	}
+	for _, text := range old {
+		if !slices.Contains(next, text) {
+			c.joiner.seeds.remove(text)
+		}
+	}
+	for _, text := range next {
+		if err := c.joiner.seeds.add(text); err != nil {
+			return err
+		}
+	}
+	c.joiner.nudge()
+	return nil
+}
+
 // Hint tells of an IP address and port where gossip of another member may be found, learned elsewhere. It
 // is tried for a while.
 func (c *Cluster) Hint(addr string) {

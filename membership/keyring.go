@@ -269,6 +269,34 @@ func (k *Keyring) Remove(ctx context.Context, fingerprint string) error {
 	})
 }
 
+// Become has all members have these keys and seal with the first, step by step: nothing is removed or used
+// that a member could not follow. It does nothing if this node has just them.
+func (k *Keyring) Become(ctx context.Context, keys [][]byte) error {
+	if len(keys) == 0 || slices.EqualFunc(keys, k.Keys(), bytes.Equal) {
+		return nil
+	}
+	for _, key := range keys {
+		if !slices.ContainsFunc(k.Keys(), func(o []byte) bool { return bytes.Equal(o, key) }) {
+			if err := k.Install(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	if !bytes.Equal(k.Keys()[0], keys[0]) {
+		if err := k.Use(ctx, Fingerprint(keys[0])); err != nil {
+			return err
+		}
+	}
+	for _, old := range k.Keys() {
+		if !slices.ContainsFunc(keys, func(o []byte) bool { return bytes.Equal(o, old) }) {
+			if err := k.Remove(ctx, Fingerprint(old)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // changeIf changes the ring once all members have confirmed the one that there is.
 func (k *Keyring) changeIf(ctx context.Context, failedToo bool, change func(*ring) error) error {
 	if k.keys == nil {

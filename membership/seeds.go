@@ -149,6 +149,13 @@ func (s *seeds) add(text string) error {
 	return nil
 }
 
+// remove forgets a seed.
+func (s *seeds) remove(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.named = slices.DeleteFunc(s.named, func(o seed) bool { return o.text == text })
+}
+
 // hint adds an address, which is tried until then. It reports whether it is new.
 func (s *seeds) hint(addr string, until time.Time) bool {
 	if _, err := netip.ParseAddrPort(addr); err != nil {

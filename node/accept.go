@@ -63,6 +63,9 @@ func (n *Node) newClient(nc net.Conn) *client {
 // begin starts the alarms and the goroutine of a registered client.
 func (c *client) begin() {
 	n := c.node
+	if n.options() != c.entitledBy {
+		c.remainAnonymous() // whoever has changed them may not have known this client
+	}
 	c.ping.fire = c.checkPing
 	n.alarms.set(&c.ping, c.start.Add(n.options().PingInterval))
 	if !c.admitted {

@@ -30,6 +30,11 @@ type accounts struct {
 	node           *Node
 	global, system *account
 
+	// changing is held for reading while a subscription of a client comes or goes, together with the look
+	// at what the client may do and what its account imports; and for writing while these change. So who
+	// holds it for writing finds every subscription either as it was, or not at all.
+	changing sync.RWMutex
+
 	mu     sync.Mutex // held while byName is replaced
 	byName atomic.Pointer[map[string]*account]
 }
@@ -39,15 +44,20 @@ func (t *accounts) init(n *Node, opts *Options) error {
 	t.node = n
 	t.byName.Store(&map[string]*account{})
 	t.global, t.system = t.obtain(GlobalAccount), t.obtain(opts.SystemAccount)
-	for _, o := range opts.Accounts {
-		t.obtain(o.Name)
-	}
-	compiled, err := compileAccounts(opts.Accounts, opts.Cluster.Name, t.get)
+	compiled, err := t.compile(opts)
 	if err != nil {
 		return err
 	}
 	t.configure(compiled)
 	return nil
+}
+
+// compile makes what the configuration says of accounts ready to be used. Nothing is changed yet.
+func (t *accounts) compile(opts *Options) (map[string]*terms, error) {
+	for _, o := range opts.Accounts {
+		t.obtain(o.Name)
+	}
+	return compileAccounts(opts.Accounts, opts.Cluster.Name, t.obtain)
 }
 
 // configure has the accounts be as the configuration says.
@@ -101,7 +111,8 @@ func (t *accounts) obtain(name string) *account {
 	return a
 }
 
-// insert puts a subscription of a client into the account, and what it imports by it into others.
+// insert puts a subscription of a client into the account, and what it imports by it into others. The
+// caller holds changing.
 func (a *account) insert(s *subscription) {
 	a.subscriptions.Add(1)
 	a.put(s)
@@ -115,7 +126,7 @@ func (a *account) put(s *subscription) {
 	a.node.interest.add(a, s.subject, s.queue)
 }
 
-// takeOut takes a subscription out of the accounts.
+// takeOut takes a subscription out of the accounts. The caller holds changing.
 func (s *subscription) takeOut() {
 	if s.conn.isRoute {
 		s.account.index.Remove(s.subject, s.queue, s)

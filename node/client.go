@@ -26,13 +26,16 @@ const staleRTT = time.Hour
 type client struct {
 	conn
 	options   wire.ConnectOptions
-	connected bool           // CONNECT was accepted
-	admitted  bool           // no credentials are needed, or they were good
-	started   bool           // the first byte was seen
-	settled   bool           // introduced has reported it
-	ponged    bool           // a PING that followed CONNECT was answered
-	identity  *auth.Identity // nil if everybody is let in
-	nonce     string         // that the client may have to sign
+	connected bool   // CONNECT was accepted
+	admitted  bool   // no credentials are needed, or they were good
+	started   bool   // the first byte was seen
+	settled   bool   // introduced has reported it
+	ponged    bool   // a PING that followed CONNECT was answered
+	nonce     string // that the client may have to sign
+
+	identity atomic.Pointer[auth.Identity] // nil if everybody is let in
+	// entitledBy are the options that a new client was judged by.
+	entitledBy *Options
 
 	// informed says that the first PONG was sent, after which the client expects INFO at any time.
 	informed atomic.Bool
@@ -130,26 +133,8 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if o.Account != "" || o.NewAccount {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
-	if a := c.node.options().Authenticator; a != nil {
-		id, err := a.Authenticate(auth.Credentials{
-			User:      o.User,
-			Password:  o.Pass,
-			Token:     o.Token,
-			NKey:      o.NKey,
-			Signature: o.Sig,
-			Nonce:     c.nonce,
-		})
-		if err != nil {
-			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
-		}
-		if err := c.become(id); err != nil {
-			return err
-		}
-		w.cache.forget()
-		w.cache.enter(c.home.Load())
-		w.parser.MaxPayload = c.maxPayload()
-		c.admitted = true
-		c.node.alarms.cancel(&c.login)
+	if err := c.logIn(w); err != nil {
+		return err
 	}
 	if o.Protocol < 0 || o.Protocol > 1 {
 		return &ending{reason: reasonBadClientProto, text: wire.TextInvalidClientProtocol}
@@ -215,41 +200,45 @@ func (c *client) pinged(w *work) {
 
 func (c *client) subscribe(w *work, op *wire.Op) {
 	w.batch.settle()
+	if refused := c.trySubscribe(op); refused != "" {
+		c.refuse(w, refused)
+		return
+	}
+	w.batch.changed = true
+	c.ok(w)
+}
+
+// trySubscribe makes a subscription, or says why there is none. One that is there already keeps its first
+// subject.
+func (c *client) trySubscribe(op *wire.Op) (refused string) {
+	changing := &c.node.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
 	opts := c.node.options()
-	subject := string(op.Subject)
+	subject, queue := string(op.Subject), string(op.Queue)
 	switch {
-	case string(op.Queue) == reservedQueue || !c.maySubscribe(subject, string(op.Queue)):
-		c.refuse(w, refusedSubscription(subject, string(op.Queue)))
-		return
+	case queue == reservedQueue || !c.maySubscribe(subject, queue):
+		return refusedSubscription(subject, queue)
 	case opts.MaxSubscriptionTokens > 0 && subjects.NumTokens(subject) > opts.MaxSubscriptionTokens:
-		c.refuse(w, fmt.Sprintf("%s%q, too many tokens", wire.TextPermissionSubscribe, subject))
-		return
+		return fmt.Sprintf("%s%q, too many tokens", wire.TextPermissionSubscribe, subject)
 	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions, c.home.Load().isFull():
-		c.refuse(w, wire.TextMaxSubscriptions)
-		return
-	case c.subs.has(op.SID): // keeps its first subject
-		c.ok(w)
-		return
+		return wire.TextMaxSubscriptions
+	case c.subs.has(op.SID):
+		return ""
 	case !subjects.Valid(subject):
-		c.refuse(w, wire.TextInvalidSubject)
-		return
+		return wire.TextInvalidSubject
 	}
 	s := &subscription{
 		conn:    &c.conn,
 		account: c.home.Load(),
 		subject: subject,
-		queue:   string(op.Queue),
+		queue:   queue,
 		sid:     string(op.SID),
 	}
-	if rules := c.rules.Load(); rules != nil {
-		if f := rules.Filter(s.subject, s.queue); f != nil {
-			s.special.Store(&special{filter: f})
-		}
-	}
+	s.filterBy(c.rules.Load())
 	c.subs.add(s)
 	s.account.insert(s)
-	w.batch.changed = true
-	c.ok(w)
+	return ""
 }
 
 func (c *client) unsubscribe(w *work, op *wire.Op) {

@@ -10,10 +10,10 @@ import (
 
 // clients are the connected clients of a node.
 type clients struct {
-	max  int
 	left atomic.Uint64 // how many have been here and left
 
 	mu     sync.Mutex // guards the rest
+	max    int
 	byID   map[uint64]*client
 	closed *ending       // why nobody may connect any more
 	held   *ending       // why nobody may connect for the time being
@@ -38,12 +38,24 @@ func (t *clients) add(c *client) *ending {
 		return t.held
 	}
 	if len(t.byID) >= t.max {
-		return &ending{reason: reasonMaxConnections, text: wire.TextMaxConnections}
+		return tooManyClients
 	}
 	t.byID[c.id] = c
 	// Under the lock, so that a node that has refused everybody waits for all who came before.
 	c.node.wg.Add(1)
 	return nil
+}
+
+// tooManyClients is how clients end that are more than may be.
+var tooManyClients = &ending{reason: reasonMaxConnections, text: wire.TextMaxConnections}
+
+// limit changes how many clients there may be, and returns the most recent ones that are too many.
+func (t *clients) limit(most int) []*client {
+	t.mu.Lock()
+	t.max = most
+	t.mu.Unlock()
+	all := t.all()
+	return all[min(len(all), max(0, most)):]
 }
 
 // hold lets nobody connect for the time being, or everybody again if e is nil.

@@ -375,15 +375,21 @@ func (c *conn) linger() {
 
 // endSubscription takes a subscription out of everything. It may be called more than once.
 func (c *conn) endSubscription(s *subscription) {
+	changing := &c.node.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
 	if c.subs.remove(s) {
 		s.takeOut()
 	}
 }
 
 func (c *conn) unsubscribeAll() {
+	changing := &c.node.accounts.changing
+	changing.RLock()
 	for _, s := range c.subs.removeAll() {
 		s.takeOut()
 	}
+	changing.RUnlock()
 	if !c.isRoute {
 		c.node.interest.announce(&c.node.buffers)
 	}

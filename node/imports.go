@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"shoal/subjects"
 )
 
@@ -52,6 +54,33 @@ func (a *account) shadowsOf(s, origin *subscription, pattern string, above *subs
 		list = append(list, im.from.shadowsOf(s, origin, there, shadow, depth-1)...)
 	}
 	return list
+}
+
+// reshadow gives a subscription of a client the shadows that its account's imports ask for now. Those that
+// are as before stay, so that no message misses them. The caller holds changing for writing.
+func (s *subscription) reshadow() {
+	var x special
+	if old := s.special.Load(); old != nil {
+		x = *old
+	}
+	wanted := s.account.shadowsOf(s, s, s.subject, nil, longestChain)
+	if slices.EqualFunc(x.shadows, wanted, (*subscription).sameShadow) {
+		return
+	}
+	for _, shadow := range x.shadows {
+		shadow.remove()
+	}
+	x.shadows = wanted
+	s.special.Store(&x)
+	for _, shadow := range wanted {
+		shadow.account.put(shadow)
+	}
+}
+
+// sameShadow reports whether two shadows of one subscription do the same.
+func (s *subscription) sameShadow(other *subscription) bool {
+	return s.account == other.account && s.subject == other.subject &&
+		s.special.Load().show.Equal(other.special.Load().show)
 }
 
 // shown returns the subject under which a subscription gets a message, and whether it gets it.

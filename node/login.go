@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"log/slog"
 
 	"shoal/node/auth"
 	"shoal/wire"
@@ -13,17 +14,58 @@ const nonceBytes = 11
 // begins has a new client be who it is without credentials.
 func (c *client) begins() {
 	c.home.Load().clients.Add(1)
-	a := c.node.options().Authenticator
-	if a == nil {
-		c.admitted = true
-		return
-	}
-	if a.Challenges() {
+	if a := c.node.options().Authenticator; a != nil && a.Challenges() {
 		c.nonce = randomText(nonceBytes)
 	}
-	if id := a.Anonymous(); id != nil {
+	c.remainAnonymous()
+}
+
+// remainAnonymous has a client that has sent nothing be who it is without credentials.
+func (c *client) remainAnonymous() {
+	opts := c.node.options()
+	c.entitledBy = opts
+	c.admitted = opts.Authenticator == nil
+	if c.admitted {
+		return
+	}
+	if id := opts.Authenticator.Anonymous(); id != nil {
 		c.admitted = c.become(id) == nil
 	}
+}
+
+// logIn has the client become who its credentials say it is.
+func (c *client) logIn(w *work) error {
+	o := &c.options
+	for {
+		opts := c.node.options()
+		if opts.Authenticator == nil {
+			return nil
+		}
+		id, err := opts.Authenticator.Authenticate(auth.Credentials{
+			User:      o.User,
+			Password:  o.Pass,
+			Token:     o.Token,
+			NKey:      o.NKey,
+			Signature: o.Sig,
+			Nonce:     c.nonce,
+		})
+		if err != nil {
+			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
+		}
+		if err := c.become(id); err != nil {
+			return err
+		}
+		if c.node.options() == opts {
+			break
+		}
+		// They have changed meanwhile, and whoever did that may not have seen what the client has become.
+	}
+	w.cache.forget()
+	w.cache.enter(c.home.Load())
+	w.parser.MaxPayload = c.maxPayload()
+	c.admitted = true
+	c.node.alarms.cancel(&c.login)
+	return nil
 }
 
 // become has the client work in the account of a user, by the rules for that one.
@@ -41,22 +83,83 @@ func (c *client) become(id *auth.Identity) error {
 	if old := c.home.Load(); old != a {
 		if n := a.clients.Add(1); a.terms.Load().limits.excludes(n) {
 			a.clients.Add(-1)
-			return &ending{reason: reasonMaxAccountConnections, text: wire.TextMaxAccountConnections}
+			return tooManyOfAccount
 		}
 		old.clients.Add(-1)
 		c.unsubscribeAll()
 		c.home.Store(a)
 	}
-	c.identity = id
-	c.rules.Store(id.Rules)
+	c.identity.Store(id)
+	c.obey(id.Rules)
+	return nil
+}
+
+// judge has a client be who it is for another authenticator, and reports whether it may stay. The caller
+// holds changing of the accounts for writing.
+func (c *client) judge(old, now Authenticator) (stays bool) {
+	id, home := c.identity.Load(), c.home.Load()
+	switch {
+	case id == nil && now != nil && old != nil:
+		return true // it has yet to log in, or was let in a moment ago and looks again itself
+	case id == nil && now != nil:
+		c.end(&ending{reason: reasonCredentialsRevoked})
+		return false
+	case id != nil && now == nil && home == c.node.accounts.global:
+		c.identity.Store(nil)
+		c.obey(nil)
+	case id != nil:
+		var renewed *auth.Identity
+		if now != nil {
+			renewed = now.Renew(id)
+		}
+		if renewed == nil || !home.configured.Load() {
+			c.end(&ending{reason: reasonCredentialsRevoked})
+			return false
+		}
+		c.identity.Store(renewed)
+		c.renewRules(renewed.Rules)
+	}
+	return true
+}
+
+// renewRules has the client obey rules that may be those that it obeys already.
+func (c *client) renewRules(rules *auth.Rules) {
+	before, owes := c.rules.Load(), c.owes.Load()
+	c.obey(rules)
+	if owes != nil && rules != nil && rules.Responses() != nil && *rules.Responses() == *before.Responses() {
+		c.owes.Store(owes) // what the client was asked it may still answer
+	}
+}
+
+// keep reports whether the client may keep a subscription, with what it may receive by it. Otherwise the
+// subscription ends, and the client is told.
+func (c *client) keep(s *subscription) bool {
+	if c.maySubscribe(s.subject, s.queue) {
+		s.filterBy(c.rules.Load())
+		return true
+	}
+	if c.subs.remove(s) {
+		s.takeOut()
+		text := refusedSubscription(s.subject, s.queue) + fmt.Sprintf(" (sid %q)", s.sid)
+		c.log(slog.LevelError, text)
+		c.sendLine(wire.AppendErr(nil, text))
+	}
+	return false
+}
+
+// obey has the client keep to rules, nil if it may do everything.
+func (c *client) obey(rules *auth.Rules) {
+	c.rules.Store(rules)
 	c.owes.Store(nil)
-	if id.Rules != nil {
-		if rule := id.Rules.Responses(); rule != nil {
+	if rules != nil {
+		if rule := rules.Responses(); rule != nil {
 			c.owes.Store(auth.NewResponses(*rule))
 		}
 	}
-	return nil
 }
+
+// tooManyOfAccount is how clients end that are more than their account may have.
+var tooManyOfAccount = &ending{reason: reasonMaxAccountConnections, text: wire.TextMaxAccountConnections}
 
 // excludes reports whether n clients are too many.
 func (l *AccountLimits) excludes(n int64) bool {

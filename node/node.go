@@ -34,7 +34,10 @@ type Authenticator interface {
 
 // Node is one running broker. Make it with [New].
 type Node struct {
-	opts  atomic.Pointer[Options] // replaced by Reload
+	opts atomic.Pointer[Options] // replaced by Reload
+	// reloading is held while Reload replaces opts and what depends on them.
+	reloading sync.Mutex
+
 	log   *slog.Logger
 	trace atomic.Bool
 	id    string
@@ -119,7 +122,7 @@ func New(opts Options) (*Node, error) {
 	if err := n.accounts.init(n, &opts); err != nil {
 		return nil, err
 	}
-	n.budget.limit = int64(opts.PendingBudget)
+	n.budget.limit.Store(int64(opts.PendingBudget))
 	n.clients.init(opts.MaxConnections)
 	n.routes.init()
 	n.cluster.init(opts.Cluster.Name)

@@ -53,7 +53,7 @@ type chunk struct {
 
 // pendingBudget is the memory that waits for all connections of a node.
 type pendingBudget struct {
-	limit  int64
+	limit  atomic.Int64
 	bytes  atomic.Int64 // of memory, counted once if several connections share it
 	queued atomic.Int64 // the bytes in all queues together
 	queues atomic.Int64 // connections with something in their queue
@@ -62,7 +62,7 @@ type pendingBudget struct {
 // exceeded reports whether the budget is used up and a connection with n bytes in its queue is one
 // of those with the most.
 func (b *pendingBudget) exceeded(n int) bool {
-	return b.bytes.Load() > b.limit && int64(n)*b.queues.Load() >= b.queued.Load()
+	return b.bytes.Load() > b.limit.Load() && int64(n)*b.queues.Load() >= b.queued.Load()
 }
 
 // resized notes that the queue of a connection went from one length in bytes to another.

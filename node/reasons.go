@@ -14,6 +14,7 @@ const (
 	reasonClientClosed          closeReason = "Client Closed"
 	reasonAuthTimeout           closeReason = "Authentication Timeout"
 	reasonAuthFailure           closeReason = "Authentication Failure"
+	reasonCredentialsRevoked    closeReason = "Credentials Revoked"
 	reasonSlowPending           closeReason = "Slow Consumer (Pending Bytes)"
 	reasonSlowWrite             closeReason = "Slow Consumer (Write Deadline)"
 	reasonWriteError            closeReason = "Write Error"

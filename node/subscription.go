@@ -41,6 +41,24 @@ type special struct {
 	show   *subjects.Transform
 }
 
+// filterBy has the subscription get what rules allow, nil if that is everything. The caller holds
+// changing of the accounts, or the subscription is in none of them yet.
+func (s *subscription) filterBy(rules *auth.Rules) {
+	var x special
+	if old := s.special.Load(); old != nil {
+		x = *old
+	}
+	x.filter = nil
+	if rules != nil {
+		x.filter = rules.Filter(s.subject, s.queue)
+	}
+	if x.filter == nil && len(x.shadows) == 0 {
+		s.special.Store(nil)
+		return
+	}
+	s.special.Store(&x)
+}
+
 // claim reserves one delivery of a limited subscription. It reports whether there was one left and
 // whether it was the last.
 func (s *subscription) claim() (ok, last bool) {

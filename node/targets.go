@@ -59,13 +59,13 @@ type attempt struct {
 // targets are the addresses that the node wants a route to, and what has become of it. It decides who is
 // to be dialled when; it does not dial, and it is told the time.
 type targets struct {
-	retries int    // of learned peers; 0 is no limit
-	wake    func() // called, without lock, when due may have something new to say
+	wake func() // called, without lock, when due may have something new to say
 
-	mu     sync.Mutex // guards the rest
-	byAddr map[string]*target
-	routed map[string]bool      // IDs with a registered route
-	gone   map[string]time.Time // IDs of servers that have said that they stop, and when
+	mu      sync.Mutex // guards the rest
+	retries int        // of learned peers; 0 is no limit
+	byAddr  map[string]*target
+	routed  map[string]bool      // IDs with a registered route
+	gone    map[string]time.Time // IDs of servers that have said that they stop, and when
 }
 
 func (t *targets) init(retries int, wake func()) {
@@ -84,6 +84,27 @@ func (t *targets) configure(u *url.URL) {
 		t.byAddr[addr] = p
 	}
 	p.url, p.configured = u, true
+}
+
+// unconfigure has an address be one that was only learned about.
+func (t *targets) unconfigure(addr string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.byAddr[addr]
+	switch {
+	case p == nil:
+	case p.id == "" && p.state != targetDialing:
+		delete(t.byAddr, addr)
+	default:
+		p.url, p.configured = nil, false
+	}
+}
+
+// limit changes how often learned peers are tried again; 0 is no limit.
+func (t *targets) limit(retries int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retries = retries
 }
 
 // learn notes that the server with that ID is said to be at addr, unless it has stopped; foreign is as in

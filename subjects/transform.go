@@ -24,6 +24,7 @@ import (
 // tokens "*" of the destination are the wildcards in order. It is what NATS calls subject mapping.
 type Transform struct {
 	from   string
+	given  string // the destination as it was written
 	to     []piece
 	wild   []int // the tokens of from that are wildcards
 	tail   bool  // from ends with ">"
@@ -46,7 +47,7 @@ func NewTransform(from, to string) (*Transform, error) {
 	if to == "" || !Valid(to) {
 		return nil, fmt.Errorf("%q is not a subject", to)
 	}
-	t := &Transform{from: from}
+	t := &Transform{from: from, given: to}
 	source := strings.Split(from, ".")
 	for i, token := range source {
 		switch token {
@@ -107,6 +108,12 @@ func splitDestination(to string) []string {
 		}
 	}
 	return append(tokens, to[start:])
+}
+
+// Equal reports whether both make the same of every subject, as far as that shows from how they were
+// written.
+func (t *Transform) Equal(other *Transform) bool {
+	return t.from == other.from && t.given == other.given
 }
 
 // Pattern returns the pattern that all results match: the destination with a wildcard for everything
