@@ -3,11 +3,13 @@
 package deploy
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +43,72 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// patience is how long to wait for what normally takes a moment.
+const patience = 30 * time.Second
+
+// eventually polls until something holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
+}
+
+// logBuffer collects what a server writes, and may be read meanwhile.
+type logBuffer struct {
+	mu  sync.Mutex // guards the rest
+	log bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
+// process runs a command until the end of the test, and returns a channel that is closed when it has ended. Its
+// log is shown if the test has failed.
+func process(t *testing.T, cmd *exec.Cmd) (log *logBuffer, ended <-chan struct{}) {
+	t.Helper()
+	log = &logBuffer{}
+	cmd.Stderr = log
+	must(t, cmd.Start())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+		if t.Failed() {
+			t.Log(log)
+		}
+	})
+	return log, done
+}
+
+// ends waits for a process, which has to say that all was well.
+func ends(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the server does not end")
+	}
+	if status := cmd.ProcessState.ExitCode(); status != 0 {
+		t.Errorf("the server ends with status %d", status)
 	}
 }
 

@@ -18,10 +18,8 @@ import (
 	"shoal/compat/internal/broker"
 )
 
-const (
-	installed = "/usr/local/bin/shoal"
-	patience  = 30 * time.Second
-)
+// installed is where the unit expects the program.
+const installed = "/usr/local/bin/shoal"
 
 // service are the settings of shoal.service, by name; the last value of each counts.
 func service(t *testing.T) map[string]string {
@@ -104,18 +102,8 @@ func TestServiceRuns(t *testing.T) {
 
 	server := command("ExecStart", "")
 	server.Args = append(server.Args, "-a", "127.0.0.1", "-p", "-1", "--ready_timeout", "1s")
-	var log bytes.Buffer
-	server.Stderr = &log
 	server.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
-	must(t, server.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
+	_, ended := process(t, server)
 	pid := strconv.Itoa(server.Process.Pid)
 	told("READY=1")
 	if got, err := os.ReadFile(filepath.Join(dir, "pid")); err != nil || string(got) != pid {
@@ -133,13 +121,7 @@ func TestServiceRuns(t *testing.T) {
 		t.Fatalf("ExecStop: %v, %s", err, out)
 	}
 	told("STOPPING=1")
-	select {
-	case err := <-ended:
-		ended <- nil
-		must(t, err)
-	case <-time.After(patience):
-		t.Error("the server does not end")
-	}
+	ends(t, server, ended)
 }
 
 func TestServiceVerify(t *testing.T) {
