@@ -41,13 +41,31 @@ func (n *Node) accept(ctx context.Context, listener net.Listener, d *door, whom 
 // can be refused: a client that never saw it would not understand the error.
 func (n *Node) serve(nc net.Conn) {
 	c := n.newClient(nc)
-	c.sendLine(n.clientInfo(c, n.urls.get(), false))
+	t := n.options().TLS
+	if t == nil || !t.HandshakeFirst {
+		c.sendInfo()
+	}
 	if refused := n.clients.add(c); refused != nil {
 		c.end(refused)
 		n.wg.Go(c.conn.serve)
 		return
 	}
-	c.begin()
+	go func() {
+		defer n.wg.Done() // clients.add has counted it
+		if t != nil {
+			if err := c.agree(t); err != nil {
+				c.conclude(err)
+				return
+			}
+		}
+		c.begin()
+		c.conn.serve()
+	}()
+}
+
+// sendInfo sends the first INFO.
+func (c *client) sendInfo() {
+	c.sendLine(c.node.clientInfo(c, c.node.urls.get(), false))
 }
 
 func (n *Node) newClient(nc net.Conn) *client {
@@ -60,22 +78,20 @@ func (n *Node) newClient(nc net.Conn) *client {
 	return c
 }
 
-// begin starts the alarms and the goroutine of a registered client.
+// begin starts the alarms of a registered client, which is as good as connected.
 func (c *client) begin() {
 	n := c.node
 	if n.options() != c.entitledBy {
 		c.remainAnonymous() // whoever has changed them may not have known this client
 	}
 	c.ping.fire = c.checkPing
-	n.alarms.set(&c.ping, c.start.Add(n.options().PingInterval))
+	now := time.Now()
+	n.alarms.set(&c.ping, now.Add(n.options().PingInterval))
 	if !c.admitted {
 		c.login.fire = c.checkLogin
-		n.alarms.set(&c.login, c.start.Add(n.options().AuthTimeout))
+		n.alarms.set(&c.login, now.Add(n.options().AuthTimeout))
 	}
-	go func() {
-		defer n.wg.Done() // clients.add has counted it
-		c.conn.serve()
-	}()
+	c.begun.Store(true)
 }
 
 // InProcessConn returns the client side of a connection to the node that uses no socket. It
@@ -89,8 +105,12 @@ func (n *Node) InProcessConn() (net.Conn, error) {
 	if refused := n.clients.add(c); refused != nil {
 		return nil, refused
 	}
-	c.sendLine(n.clientInfo(c, n.urls.get(), false))
+	c.sendInfo()
 	c.begin()
+	go func() {
+		defer n.wg.Done() // clients.add has counted it
+		c.conn.serve()
+	}()
 	return theirs, nil
 }
 

@@ -36,7 +36,11 @@ type client struct {
 	identity atomic.Pointer[auth.Identity] // nil if everybody is let in
 	// entitledBy are the options that a new client was judged by.
 	entitledBy *Options
+	// secureFirst says that the handshake of TLS comes, or has come, before INFO.
+	secureFirst bool
 
+	// begun says that encryption is agreed on, and the alarms are set.
+	begun atomic.Bool
 	// informed says that the first PONG was sent, after which the client expects INFO at any time.
 	informed atomic.Bool
 
@@ -302,6 +306,9 @@ var (
 	pingLine = []byte(wire.PingLine)
 	pongLine = []byte(wire.PongLine)
 )
+
+// standardConnection is what [auth.User] calls a connection to the client port.
+const standardConnection = "STANDARD"
 
 // reservedQueue is a queue group name that the reference server keeps for itself.
 const reservedQueue = "_sys_"

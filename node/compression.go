@@ -150,7 +150,7 @@ func (c *compressedOnly) Read(b []byte) (int, error) {
 // compress has the connection compress everything from now on, in both directions. The reader calls
 // it when it has read the last operation that is not compressed.
 func (c *conn) compress(options []s2.WriterOption) error {
-	k := newCodec(c.sock.nc, bytes.Clone(c.in.unread()), options)
+	k := newCodec(c.sock.stream(), bytes.Clone(c.in.unread()), options)
 	c.in.release()
 	if !c.settle(flushTime) {
 		return fmt.Errorf("nothing was read within %v", flushTime)

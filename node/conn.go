@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -70,6 +71,10 @@ type conn struct {
 	// hearing says that what comes is still carried out although the connection ends. It belongs to
 	// the reader.
 	hearing bool
+	// early says that something was read before the reader began. It belongs to the reader.
+	early bool
+	// encryption says how the connection is encrypted, nil if it is not.
+	encryption atomic.Pointer[tls.ConnectionState]
 	// avoid says why queue groups should prefer other members, if they should.
 	avoid reluctance
 	// queued says that a message was sent to a member of a queue group there, see vigil.
@@ -140,6 +145,11 @@ func (c *conn) serve() {
 		c.handler.(*route).handOver()
 		return
 	}
+	c.conclude(err)
+}
+
+// conclude ends a connection that is not read any more because of err.
+func (c *conn) conclude(err error) {
 	c.ending.CompareAndSwap(nil, endingOf(err))
 	e := c.ending.Load()
 	c.release()
@@ -149,12 +159,15 @@ func (c *conn) serve() {
 	if e.text != "" {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
-	c.flush(min(flushTime, c.node.options().WriteDeadline))
+	flushed := c.flush(min(flushTime, c.node.options().WriteDeadline))
 	switch {
+	case !flushed && c.sock.tls != nil: // somebody is still writing
 	case e.text != "":
 		c.linger()
 	case e.reason == reasonServerShutdown && !c.isRoute:
 		c.hearOut()
+	case c.sock.tls != nil:
+		_ = c.sock.tls.CloseWrite() // the other side should know that nothing was cut off
 	}
 	c.sock.nc.Close()
 	c.out.discard(&c.node.budget)
@@ -168,7 +181,9 @@ func (c *conn) serve() {
 
 func (c *conn) readAll() error {
 	for {
-		if err := c.in.fill(); err != nil {
+		if c.early {
+			c.early = false
+		} else if err := c.in.fill(); err != nil {
 			if isTimeout(err) && c.wake() {
 				return errRested
 			}
@@ -337,7 +352,7 @@ func (c *conn) cutSlow(reason closeReason, err error) {
 // hearOut takes what a client has sent before it could know that its connection ends: a node that
 // stops should not lose messages that were published to it.
 func (c *conn) hearOut() {
-	half, ok := c.sock.nc.(interface{ CloseWrite() error })
+	half, ok := c.sock.stream().(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
@@ -357,7 +372,7 @@ func (c *conn) hearOut() {
 // linger lets the other side read the error before the connection is torn down.
 func (c *conn) linger() {
 	nc := c.sock.nc
-	half, ok := nc.(interface{ CloseWrite() error })
+	half, ok := c.sock.stream().(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
@@ -416,7 +431,7 @@ func (c *conn) log(level slog.Level, msg string, attrs ...slog.Attr) {
 		return
 	}
 	if level >= slog.LevelWarn {
-		ok, suppressed := c.node.warnings.allow(time.Now())
+		ok, suppressed := c.node.warnings.allow(time.Now(), maxWarnings)
 		if suppressed > 0 {
 			l.LogAttrs(ctx, slog.LevelWarn, "Warnings and errors of clients were not logged, there were too many",
 				slog.Int("number", suppressed))
@@ -434,8 +449,11 @@ func (c *conn) logEnding(e *ending) {
 	case reasonSlowPending, reasonSlowWrite:
 		level = slog.LevelWarn
 	case reasonParseError, reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
-		reasonAuthFailure, reasonAuthTimeout, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
+		reasonAuthFailure, reasonAuthTimeout, reasonTLSHandshake, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
 		level = slog.LevelError
+	}
+	if e.reason == reasonTLSHandshake && !c.isRoute && isProbe(e.err) {
+		level = slog.LevelDebug
 	}
 	if r, ok := c.handler.(*route); ok && r.registered.Load() {
 		level = max(level, slog.LevelInfo) // peers are few, and each that is lost is news

@@ -31,7 +31,7 @@ func (r *route) handOver() {
 	rest := bytes.Clone(r.in.unread()[len(gossipLine):])
 	r.pause()
 	r.in.release()
-	nc := r.sock.nc
+	nc := r.sock.stream()
 	r.node.alarms.cancel(&r.handshake)
 	r.node.routes.forget(r)
 	r.node.members.stream(&prefixedConn{Conn: nc, r: io.MultiReader(bytes.NewReader(rest), nc)})

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime"
@@ -64,6 +65,11 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		ConnectURLs:  urls,
 		LameDuck:     n.sendsAway(),
 		ConnectInfo:  connected,
+	}
+	if t := n.options().TLS; t != nil && c.sock.raw != nil {
+		info.TLSRequired = !t.AllowPlain || c.secureFirst
+		info.TLSAvailable = !info.TLSRequired
+		info.TLSVerify = t.Config().ClientAuth == tls.RequireAndVerifyClientCert
 	}
 	if n.options().Cluster.Port != 0 {
 		info.Cluster, _ = n.cluster.get()

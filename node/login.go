@@ -48,6 +48,9 @@ func (c *client) logIn(w *work) error {
 			NKey:      o.NKey,
 			Signature: o.Sig,
 			Nonce:     c.nonce,
+
+			Certificate:    c.certificate(),
+			ConnectionType: standardConnection,
 		})
 		if err != nil {
 			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}

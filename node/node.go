@@ -79,6 +79,7 @@ type Node struct {
 	lastID     atomic.Uint64
 
 	warnings         rateLimit
+	handshakes       rateLimit
 	slowConsumers    atomic.Uint64
 	staleConnections atomic.Uint64
 	totalConnections atomic.Uint64
@@ -190,6 +191,16 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.drain.allow(true)
 	n.log.Info("Listening for client connections on " + n.listening())
+	switch t := n.options().TLS; {
+	case t == nil:
+	case t.HandshakeFirst && t.HandshakeDelay == 0:
+		n.log.Info("TLS required for client connections")
+		n.log.Warn("Clients that do not begin with the TLS handshake cannot connect")
+	case t.AllowPlain:
+		n.log.Info("TLS available for client connections")
+	default:
+		n.log.Info("TLS required for client connections")
+	}
 	n.log.Info("Server is ready")
 	return nil
 }
@@ -375,5 +386,9 @@ func (n *Node) ClientURL() string {
 	if addr.IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
+	scheme := "nats://"
+	if n.options().TLS != nil {
+		scheme = "tls://"
+	}
+	return scheme + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }

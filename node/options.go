@@ -88,7 +88,8 @@ type Options struct {
 
 	// Authenticator decides who may connect; nil admits everybody.
 	Authenticator Authenticator
-	// AuthTimeout is the time a client has for a valid CONNECT when there is an Authenticator.
+	// AuthTimeout is the time a client has for a valid CONNECT when there is an Authenticator. It
+	// defaults to 2 s, with TLS to a second more than the time for a handshake.
 	AuthTimeout time.Duration
 
 	// TLS encrypts the connections of clients; nil does not.
@@ -132,6 +133,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.WriteDeadline, DefaultWriteDeadline)
 	setDefault(&o.PingInterval, DefaultPingInterval)
 	setDefault(&o.MaxPingsOut, DefaultMaxPingsOut)
+	if o.TLS != nil {
+		setDefault(&o.AuthTimeout, o.TLS.timeout()+time.Second)
+	}
 	setDefault(&o.AuthTimeout, DefaultAuthTimeout)
 	setDefault(&o.SystemAccount, SystemAccount)
 	setDefault(&o.LameDuckDuration, DefaultLameDuck)
@@ -193,8 +197,13 @@ func (o Options) Validate() error {
 	if o.MaxPayload > o.MaxPending {
 		return fmt.Errorf("max_payload: %d exceeds max_pending (%d)", o.MaxPayload, o.MaxPending)
 	}
-	if o.TLS != nil || o.Cluster.TLS != nil {
-		return errors.New("tls: this version cannot encrypt connections, and will not serve them in clear instead")
+	if o.TLS != nil {
+		if err := o.TLS.validate(); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+	}
+	if o.Cluster.TLS != nil {
+		return errors.New("cluster tls: this version cannot encrypt routes, and will not serve them in clear instead")
 	}
 	if o.LameDuckGrace > o.LameDuckDuration {
 		return fmt.Errorf("lame_duck_grace_period: %v exceeds lame_duck_duration (%v)", o.LameDuckGrace, o.LameDuckDuration)

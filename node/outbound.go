@@ -111,11 +111,11 @@ func (c *conn) send(s *stream) (waiting int) {
 	}
 
 	o.mu.Lock()
-	if n == len(b) {
+	if n == len(b) && !c.sock.behind() {
 		c.combine()
 		return 0
 	}
-	if !o.cut {
+	if n < len(b) && !o.cut {
 		o.push(&c.node.budget, c.keep(s, n, false), true)
 	}
 	waiting = o.size
@@ -277,7 +277,7 @@ func (c *conn) combine() {
 		o.mu.Unlock()
 		for i, p := range pieces {
 			n, err := c.sock.tryWrite(p.data)
-			if err == nil && n == len(p.data) {
+			if err == nil && n == len(p.data) && !c.sock.behind() {
 				p.chunk.release()
 				continue
 			}
@@ -330,7 +330,7 @@ func (c *conn) drain() {
 	budget := &c.node.budget
 	for {
 		o.mu.Lock()
-		if len(o.queue) == 0 {
+		if len(o.queue) == 0 && !c.sock.behind() {
 			if c.sock.raw != nil {
 				// A deadline that passes later would spoil the next direct write.
 				c.sock.nc.SetWriteDeadline(time.Time{})
@@ -373,15 +373,17 @@ func (o *outbound) signalDrained() {
 }
 
 // flush refuses further bytes and waits until those that wait are written, but no longer than
-// timeout.
-func (c *conn) flush(timeout time.Duration) {
+// timeout. It reports whether they were.
+func (c *conn) flush(timeout time.Duration) bool {
 	o := &c.out
 	o.mu.Lock()
 	o.closed = true
 	o.mu.Unlock()
-	if c.settle(timeout) {
-		o.mu.Unlock()
+	if !c.settle(timeout) {
+		return false
 	}
+	o.mu.Unlock()
+	return true
 }
 
 // settle waits until nothing waits to be written any more, but no longer than timeout. It reports

@@ -16,14 +16,14 @@ type rateLimit struct {
 	suppressed int        // what was not allowed, and not yet reported
 }
 
-// allow reports whether one more is allowed, and, at the first that is, how many were not before.
-func (l *rateLimit) allow(now time.Time) (ok bool, suppressed int) {
+// allow reports whether one more is allowed if limit are in a second, and, at the first that is, how many were not before.
+func (l *rateLimit) allow(now time.Time, limit int) (ok bool, suppressed int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if second := now.Unix(); second != l.second {
 		l.second, l.n = second, 0
 	}
-	if l.n++; l.n > maxWarnings {
+	if l.n++; l.n > limit {
 		l.suppressed++
 		return false, 0
 	}

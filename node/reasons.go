@@ -35,6 +35,7 @@ const (
 	reasonSelfRoute             closeReason = "Route To Self"
 	reasonWrongPort             closeReason = "Incorrect Port"
 	reasonRouteRemoved          closeReason = "Route Removed"
+	reasonTLSHandshake          closeReason = "TLS Handshake Failure"
 	reasonMissingHeaders        closeReason = "No Responders Requires Headers Support"
 )
 

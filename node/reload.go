@@ -49,7 +49,9 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 	if opts.PingInterval < old.PingInterval {
 		soon := time.Now().Add(opts.PingInterval)
 		for _, c := range n.clients.all() {
-			n.alarms.set(&c.ping, soon)
+			if c.begun.Load() {
+				n.alarms.set(&c.ping, soon)
+			}
 		}
 	}
 	if opts.ClientAdvertise != old.ClientAdvertise {

@@ -11,6 +11,7 @@ import (
 type socket struct {
 	nc    net.Conn
 	raw   syscall.RawConn // nil if the stream can only block
+	tls   *secured        // nil if nothing is encrypted
 	codec *codec          // nil if nothing is compressed
 
 	// Arguments and results of the callbacks, which are made once so that an operation does not
@@ -43,6 +44,8 @@ func (s *socket) read(into func() []byte, idle func()) (int, error) {
 	switch {
 	case s.codec != nil:
 		return s.codec.r.Read(into())
+	case s.tls != nil:
+		return s.tls.read(into, idle)
 	case s.raw == nil:
 		return s.nc.Read(into())
 	}
@@ -92,8 +95,11 @@ func announcedRead(fd uintptr, b []byte) (int, error) { return syscall.Read(int(
 // tryWrite writes as much of b as the socket takes at once. It returns len(b) or fewer without an
 // error if the socket is full, and 0 for a stream that can only block.
 func (s *socket) tryWrite(b []byte) (int, error) {
-	if s.raw == nil || s.codec != nil {
+	switch {
+	case s.raw == nil || s.codec != nil:
 		return 0, nil
+	case s.tls != nil:
+		return s.tls.tryWrite(b)
 	}
 	s.unwritten, s.writeErr = b, nil
 	if err := s.raw.Write(s.writeTo); err != nil {
@@ -106,11 +112,25 @@ func (s *socket) tryWrite(b []byte) (int, error) {
 
 // write writes all pieces, for which it may wait.
 func (s *socket) write(pieces net.Buffers) error {
-	if s.codec != nil {
+	switch {
+	case s.codec != nil:
 		return s.codec.write(pieces)
+	case s.tls != nil:
+		return s.tls.write(pieces)
 	}
 	_, err := pieces.WriteTo(s.nc)
 	return err
+}
+
+// behind reports whether something that tryWrite has taken still has to be written, by write.
+func (s *socket) behind() bool { return s.tls != nil && s.codec == nil && s.tls.behind() }
+
+// stream returns the connection as one that can only block, with TLS if there is any.
+func (s *socket) stream() net.Conn {
+	if s.tls != nil {
+		return s.tls
+	}
+	return s.nc
 }
 
 func (s *socket) rawWrite(fd uintptr) bool {

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"crypto/tls"
+	"errors"
 	"time"
 
 	"shoal/node/certs"
@@ -30,6 +32,20 @@ type TLSOptions struct {
 	// RateLimit is the number of handshakes in a second; 0 is no limit.
 	RateLimit int
 }
+
+// validate returns what no node could run with.
+func (t *TLSOptions) validate() error {
+	switch {
+	case t.Config == nil:
+		return errors.New("there is no certificate")
+	case t.Timeout < 0 || t.HandshakeDelay < 0:
+		return errors.New("a timeout is negative")
+	}
+	return nil
+}
+
+// timeout returns the time for a handshake.
+func (t *TLSOptions) timeout() time.Duration { return cmp.Or(t.Timeout, DefaultTLSTimeout) }
 
 // NewTLSOptions returns the options for what was loaded from files: by [certs.Load] for clients, by
 // [certs.LoadMutual] for a cluster.

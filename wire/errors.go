@@ -26,6 +26,7 @@ const (
 	TextNoRespondersHeaders   = "no responders requires headers support"
 	TextAuthorization         = "Authorization Violation"
 	TextAuthTimeout           = "Authentication Timeout"
+	TextThrottled             = "Connection throttling is active. Please try again later."
 	TextMaxConnections        = "maximum connections exceeded"
 	TextMaxAccountConnections = "maximum account active connections exceeded"
 	TextMaxSubscriptions      = "maximum subscriptions exceeded"
