@@ -63,6 +63,7 @@ type Node struct {
 	interest      interest
 	urls          urls
 	readiness     readiness
+	history       history
 	members       members
 	asks          asks
 	secrets       secrets
@@ -161,6 +162,7 @@ func (n *Node) Start(ctx context.Context) error {
 	n.state.set(stop)
 	alarms, stopAlarms := context.WithCancel(context.WithoutCancel(ctx))
 	n.wg.Go(func() { n.alarms.run(alarms) })
+	n.wg.Go(func() { n.history.run(running, n) })
 	n.wg.Go(func() {
 		defer stopAlarms()
 		<-running.Done()
