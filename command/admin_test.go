@@ -302,9 +302,10 @@ func TestDriftCommand(t *testing.T) {
 	if !want["1048576 a"] || !want["2097152 b"] {
 		t.Errorf("got %v", want)
 	}
-	if z := a.clusterz(); len(z.Drift) != 1 || z.Drift[0].What != "limits" {
-		t.Errorf("/clusterz says %+v", z.Drift)
-	}
+	eventually(t, "/clusterz shows it", func() bool {
+		z := a.clusterz()
+		return len(z.Drift) == 1 && z.Drift[0].What == "limits"
+	})
 }
 
 func TestAdminSocket(t *testing.T) {

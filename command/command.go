@@ -5,6 +5,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"shoal/node"
+	"shoal/node/config"
 )
 
 // Main runs the command line of this process and returns its exit status.
@@ -30,17 +32,24 @@ type streams struct {
 }
 
 // run executes the command line and returns the exit status. Whatever goes wrong is told in one
-// line, for a person as well as for the log of a service manager.
+// line, for a person as well as for the log of a service manager; a configuration file may have several
+// faults, with a line for each.
 func run(args []string, std streams) int {
-	app := newApp(std)
+	app := newApp(args, std)
 	if err := app.Run(flagsFirst(app, args)); err != nil {
-		fmt.Fprintf(std.err, "shoal: %s\n", oneLine(err.Error()))
+		var several config.Errors
+		if !errors.As(err, &several) {
+			fmt.Fprintf(std.err, "shoal: %s\n", oneLine(err.Error()))
+		}
+		for _, one := range several {
+			fmt.Fprintf(std.err, "shoal: %s\n", oneLine(one.Error()))
+		}
 		return 1
 	}
 	return 0
 }
 
-func newApp(std streams) *cli.App {
+func newApp(args []string, std streams) *cli.App {
 	settings := newSettings()
 	app := &cli.App{
 		Name:    "shoal",
@@ -69,13 +78,14 @@ func newApp(std streams) *cli.App {
 			if settings.signal != "" {
 				return sendSignal(settings.signal)
 			}
+			settings.settle()
 			for _, secret := range []string{"user", "pass", "auth"} {
 				// An unset variable in a script must not open the server to everybody.
 				if c.IsSet(secret) && c.String(secret) == "" {
 					return fmt.Errorf("--%s: is empty, leave it out to admit everybody", secret)
 				}
 			}
-			return serve(c.Context, settings, std.err)
+			return start(c.Context, settings, args[1:], std)
 		},
 		OnUsageError: usageError,
 		// The library would print what run prints, and exit under its feet.
@@ -102,7 +112,7 @@ func newApp(std streams) *cli.App {
 // meant for the list of --routes before it, it may have a password.
 func unknownCommand(text string) string {
 	if strings.Contains(text, "@") {
-		return shownURL(text)
+		return config.ShownURL(text)
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -26,27 +27,30 @@ func openExtras(s *settings, logger *slog.Logger) (_ *extras, err error) {
 			x.close()
 		}
 	}()
-	if s.httpPort != 0 {
-		if x.monitoring, err = listenHTTP("--http_port", s.node.Host, s.httpPort); err != nil {
+	if s.Monitor.HTTPSPort != 0 {
+		return nil, errors.New("https_port: this version serves monitoring in clear only, use http_port")
+	}
+	if s.Monitor.Port != 0 {
+		if x.monitoring, err = listenHTTP("--http_port", s.monitorHost(), s.Monitor.Port); err != nil {
 			return nil, err
 		}
 	}
-	if s.profilePort != 0 {
-		if x.profiling, err = listenHTTP("--profile", "127.0.0.1", s.profilePort); err != nil {
+	if s.ProfilePort != 0 {
+		if x.profiling, err = listenHTTP("--profile", "127.0.0.1", s.ProfilePort); err != nil {
 			return nil, err
 		}
 	}
-	if s.pidFile != "" {
-		if x.pid, err = openPIDFile(s.pidFile); err != nil {
+	if s.PIDFile != "" {
+		if x.pid, err = openPIDFile(s.PIDFile); err != nil {
 			return nil, err
 		}
 	}
-	if s.portsDir != "" {
-		if x.ports, err = openPortsFile(s.portsDir); err != nil {
+	if s.PortsDir != "" {
+		if x.ports, err = openPortsFile(s.PortsDir); err != nil {
 			return nil, err
 		}
 	}
-	if x.admin, err = openAdminSocket(s.adminSocket, s.node.Port, logger); err != nil {
+	if x.admin, err = openAdminSocket(s.AdminSocket, s.Node.Port, logger); err != nil {
 		return nil, err
 	}
 	return x, nil
@@ -56,7 +60,7 @@ func openExtras(s *settings, logger *slog.Logger) (_ *extras, err error) {
 func (x *extras) serve(m *monitored, logger *slog.Logger) {
 	if x.monitoring != nil {
 		m.httpPort = x.monitoring.port()
-		x.monitoring.serve(monitor.New(m), logger)
+		x.monitoring.serve(m.settings.below(monitor.New(m)), logger)
 	}
 	if x.profiling != nil {
 		x.profiling.serve(profiles(), logger)
@@ -70,7 +74,7 @@ func (x *extras) announce(m *monitored, orders http.Handler, logger *slog.Logger
 			return err
 		}
 	}
-	options := &m.settings.node
+	options := &m.settings.Node
 	urls := portURLs{NATS: listenerURLs("nats", options.Host, portOf(m.node.Addr()))}
 	if x.monitoring != nil {
 		urls.Monitoring = x.monitoring.urls()

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"shoal/membership"
-	"shoal/node"
+	"shoal/node/config"
 )
 
 // gossipKeyVariable has the keys of gossip, separated by commas, for where a file is awkward.
@@ -23,39 +21,33 @@ const gossipKeyVariable = "SHOAL_GOSSIP_KEY"
 
 // gossipFlags returns the flags of a server that finds the others by gossip.
 func gossipFlags(s *settings) []cli.Flag {
-	c := &s.node.Cluster
+	c := &s.Node.Cluster
 	return []cli.Flag{
 		&cli.GenericFlag{Category: categoryCluster, Name: "join",
 			Usage: "find the servers of the cluster through these `ADDRS`, separated by commas: host, host:port or " +
 				"srv://name; one that runs is enough",
-			Value: joinValue{&c.Join}},
+			Value: joinValue{&c.Join, new(bool)}},
 		&cli.GenericFlag{Category: categoryCluster, Name: "gossip_profile",
 			Usage: "`PROFILE` of the network: local, lan or wan", Value: profileValue{&c.GossipProfile}},
 		&cli.StringFlag{Category: categoryCluster, Name: "gossip_key",
 			Usage: "encrypt gossip with the keys in this `FILE`, one per line, the first in use, the others understood; " +
 				"shoal keys generate makes one [$" + gossipKeyVariable + " has keys]",
-			Destination: &s.gossipKeyFile},
+			Value: s.GossipKeyFile, Destination: &s.GossipKeyFile},
 		&cli.StringFlag{Category: categoryCluster, Name: "state_dir",
-			Usage: "remember the other servers in this `DIR`, to find them without --join", Destination: &c.StateDir},
+			Usage: "remember the other servers in this `DIR`, to find them without --join", Value: c.StateDir, Destination: &c.StateDir},
 		&cli.BoolFlag{Category: categoryCluster, Name: "no_gossip",
-			Usage: "find other servers by routes alone", Destination: &c.NoGossip},
+			Usage: "find other servers by routes alone", Value: c.NoGossip, Destination: &c.NoGossip},
 	}
 }
 
-// joinValue are the addresses of --join, which may be given several times.
-type joinValue struct{ addrs *[]string }
+// joinValue are the addresses of --join, which may be given several times. They replace those of a file.
+type joinValue struct {
+	addrs *[]string
+	given *bool
+}
 
 func (v joinValue) Set(text string) error {
-	for one := range strings.SplitSeq(text, ",") {
-		if one = strings.TrimSpace(one); one == "" {
-			continue // a list that a script puts together may end with a comma
-		}
-		if err := checkJoin(one); err != nil {
-			return err
-		}
-		*v.addrs = append(*v.addrs, one)
-	}
-	return nil
+	return eachOf(text, v.addrs, v.given, func(one string) (string, error) { return one, config.CheckJoin(one) })
 }
 
 func (v joinValue) String() string {
@@ -63,33 +55,6 @@ func (v joinValue) String() string {
 		return ""
 	}
 	return strings.Join(*v.addrs, ",")
-}
-
-// checkJoin says why text is not the address of a server to join, if so.
-func checkJoin(text string) error {
-	if name, ok := strings.CutPrefix(text, "srv://"); ok {
-		if u, err := url.Parse(text); err != nil || u.Host != name || u.User != nil || u.Port() != "" {
-			return fmt.Errorf("%s: is not the name of a SRV record, write srv://name", shownURL(text))
-		}
-		return nil
-	}
-	full := text
-	if ip := net.ParseIP(strings.Trim(text, "[]")); ip != nil && ip.To4() == nil {
-		full = "[" + ip.String() + "]" // an address of IPv6 needs no brackets as long as it has no port
-	}
-	u, err := clusterURL(full)
-	switch {
-	case err != nil:
-		return err
-	case u.User != nil:
-		return fmt.Errorf("%s: takes no user and password, give those of the cluster with --cluster", shownURL(text))
-	case u.Hostname() == "":
-		return fmt.Errorf("%s: has no host, write host or host:%d", shownURL(text), node.DefaultClusterPort)
-	}
-	if _, err := portOfURL(u); err != nil || hasRandomPort(full) {
-		return fmt.Errorf("%s: needs the port that the other server listens on, 1 to 65535", shownURL(text))
-	}
-	return nil
 }
 
 // profileValue is the name of a profile as the value of a flag.
@@ -113,19 +78,19 @@ func (v profileValue) String() string {
 
 // gossipKeys returns the keys of gossip: those in the file, or else in the environment.
 func (s *settings) gossipKeys(log *slog.Logger) ([][]byte, error) {
-	name, text := "--gossip_key", ""
-	switch file := s.gossipKeyFile; {
+	name, text := "gossip_key", ""
+	switch file := s.GossipKeyFile; {
 	case file != "":
-		if s.node.Cluster.Port == 0 {
-			return nil, errors.New("--gossip_key: needs --cluster as well, alone there is nobody to gossip with")
+		if s.Node.Cluster.Port == 0 {
+			return nil, errors.New("gossip_key: needs --cluster as well, alone there is nobody to gossip with")
 		}
 		content, err := os.ReadFile(file)
 		if err != nil {
 			if _, keyErr := parseKey(file); keyErr == nil {
-				return nil, errors.New("--gossip_key: takes the name of a file, not a key: everybody on this machine may " +
+				return nil, errors.New("gossip_key: takes the name of a file, not a key: everybody on this machine may " +
 					"see arguments")
 			}
-			return nil, fmt.Errorf("--gossip_key: cannot read %s: %w", file, reason(err))
+			return nil, fmt.Errorf("gossip_key: cannot read %s: %w", file, reason(err))
 		}
 		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
 			log.Warn("Everybody on this machine may read the gossip keys, change the mode of the file", "file", file)
@@ -133,7 +98,7 @@ func (s *settings) gossipKeys(log *slog.Logger) ([][]byte, error) {
 		text = string(content)
 	default:
 		name, text = gossipKeyVariable, os.Getenv(gossipKeyVariable)
-		if text == "" || s.node.Cluster.Port == 0 {
+		if text == "" || s.Node.Cluster.Port == 0 {
 			return nil, nil // the variable may be meant for other servers
 		}
 	}

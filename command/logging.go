@@ -18,23 +18,24 @@ type logging struct {
 // openLog opens the log that s asks for.
 func openLog(s *settings, stderr io.Writer) (*logging, error) {
 	options := logtext.Options{
-		Debug:  s.debug || s.both,
-		Trace:  s.trace || s.both,
+		Debug:  s.Log.Debug,
+		Trace:  s.Log.Trace,
 		PID:    os.Getpid(),
-		NoTime: !s.logTime,
+		NoTime: !s.Log.Time,
+		UTC:    s.Log.UTC,
 	}
-	if s.logFormat != "text" && s.logFormat != "json" {
-		return nil, fmt.Errorf("--log_format: %q is not a format, use text or json", s.logFormat)
+	if s.Log.Format != "text" && s.Log.Format != "json" {
+		return nil, fmt.Errorf("--log_format: %q is not a format, use text or json", s.Log.Format)
 	}
 	l, out := &logging{}, stderr
-	if s.logFile != "" {
-		file, err := logtext.OpenFile(s.logFile)
+	if s.Log.File != "" {
+		file, err := logtext.OpenFile(s.Log.File)
 		if err != nil {
-			return nil, fmt.Errorf("--log: cannot write %s: %w", s.logFile, reason(err))
+			return nil, fmt.Errorf("--log: cannot write %s: %w", s.Log.File, reason(err))
 		}
 		l.file, out = file, file
 	}
-	if s.logFormat == "json" {
+	if s.Log.Format == "json" {
 		l.Logger = slog.New(logtext.NewJSONHandler(out, options))
 	} else {
 		l.Logger = slog.New(logtext.NewHandler(out, options))

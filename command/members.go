@@ -192,7 +192,7 @@ func joinCommand(std streams) *cli.Command {
 				return err
 			}
 			var order joinOrder
-			if err := (joinValue{&order.Addrs}).Set(c.Args().First()); err != nil {
+			if err := (joinValue{&order.Addrs, new(bool)}).Set(c.Args().First()); err != nil {
 				return err
 			}
 			if err := a.call(c.Context, http.MethodPost, "/join", order, nil); err != nil {

@@ -28,7 +28,7 @@ type monitored struct {
 
 // Varz implements [monitor.Source].
 func (m *monitored) Varz() monitor.Varz {
-	options := &m.settings.node
+	options := &m.settings.Node
 	v := monitor.Varz{
 		ServerID:         m.node.ID(),
 		ServerName:       m.node.Name(),
@@ -42,7 +42,7 @@ func (m *monitored) Varz() monitor.Varz {
 		MaxSubscriptions: options.MaxSubscriptions,
 		PingInterval:     options.PingInterval,
 		MaxPingsOut:      options.MaxPingsOut,
-		HTTPHost:         options.Host,
+		HTTPHost:         m.settings.monitorHost(),
 		HTTPPort:         m.httpPort,
 		AuthTimeout:      options.AuthTimeout.Seconds(),
 		MaxControlLine:   options.MaxControlLine,
@@ -74,7 +74,7 @@ func (m *monitored) Varz() monitor.Varz {
 }
 
 func (m *monitored) clusterVarz() monitor.ClusterVarz {
-	options := &m.settings.node.Cluster
+	options := &m.settings.Node.Cluster
 	if options.Port == 0 {
 		return monitor.ClusterVarz{}
 	}
@@ -82,7 +82,7 @@ func (m *monitored) clusterVarz() monitor.ClusterVarz {
 		Name:        m.node.ClusterName(),
 		Host:        options.Host,
 		Port:        options.Port,
-		AuthTimeout: m.settings.node.AuthTimeout.Seconds(),
+		AuthTimeout: m.settings.Node.AuthTimeout.Seconds(),
 		PoolSize:    options.PoolSize,
 	}
 	for _, u := range options.Routes {

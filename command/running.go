@@ -101,7 +101,7 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 
 // leave has the node leave like a lame duck, which ends it some time.
 func (r *running) leave() {
-	r.manager.stopping("Sending clients to other servers", r.settings.node.LameDuckDuration+shutdownTime)
+	r.manager.stopping("Sending clients to other servers", r.settings.Node.LameDuckDuration+shutdownTime)
 	go func() { // ends with the node
 		if err := r.node.LameDuck(context.Background()); err != nil {
 			r.log.Error("The lame duck failed", "err", err)

@@ -1,24 +1,94 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"shoal/node"
+	"shoal/node/certs"
+	"shoal/node/config"
 )
 
 // shutdownTime is how long clients may take to read what waits for them when the server ends. It is
 // short: who stops a server, or the service manager that does, counts on it.
 const shutdownTime = 3 * time.Second
 
+// start runs the server that args ask for until a signal ends it, or does what else they want.
+func start(ctx context.Context, s *settings, args []string, std streams) error {
+	var warnings []config.Warning
+	if path := s.configFile; path != "" {
+		var err error
+		if s, warnings, err = readSettings(path, s.ignoreUnsupported, args); err != nil {
+			return err
+		}
+	}
+	if !s.test {
+		return serve(ctx, s, warnings, std.err)
+	}
+	if s.configFile == "" {
+		return errors.New("-t: needs --config, whose file it tests")
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(std.err, "shoal: %s\n", w)
+	}
+	if err := s.prepare(slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	if _, err := node.New(s.Node); err != nil {
+		return s.place(err)
+	}
+	_, err := fmt.Fprintf(std.out, "shoal: configuration file %s is valid (%s)\n", s.configFile, s.Digest)
+	return err
+}
+
+// prepare makes what the node needs out of the settings and the files that they name.
+func (s *settings) prepare(log *slog.Logger) (err error) {
+	if s.Node.Authenticator, err = s.authenticator(); err != nil {
+		return err
+	}
+	if s.Node.Cluster.GossipKeys, err = s.gossipKeys(log); err != nil {
+		return s.place(err)
+	}
+	if s.GossipKeyFile != "" {
+		s.Node.Cluster.KeepGossipKeys = func(keys [][]byte) error { return writeKeys(s.GossipKeyFile, keys) }
+	}
+	if s.Node.TLS, err = tlsOptions(s.TLS, certs.Load); err != nil {
+		return s.place(fmt.Errorf("tls: %w", err))
+	}
+	if s.Node.Cluster.TLS, err = tlsOptions(s.ClusterTLS, certs.LoadMutual); err != nil {
+		return s.place(fmt.Errorf("cluster.tls: %w", err))
+	}
+	if s.Node.AuthTimeout == 0 {
+		s.Node.AuthTimeout = node.DefaultAuthTimeout
+		if s.Node.TLS != nil {
+			s.Node.AuthTimeout = cmp.Or(s.Node.TLS.Timeout, node.DefaultTLSTimeout) + time.Second
+		}
+	}
+	return nil
+}
+
+// tlsOptions returns what the files of TLS are to the node, nil if there are none.
+func tlsOptions(files *certs.Files, load func(certs.Files) (*certs.Source, error)) (*node.TLSOptions, error) {
+	if files == nil {
+		return nil, nil
+	}
+	source, err := load(*files)
+	if err != nil {
+		return nil, err
+	}
+	return node.NewTLSOptions(source), nil
+}
+
 // serve runs the server until a signal ends it.
-func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
+func serve(ctx context.Context, s *settings, warnings []config.Warning, stderr io.Writer) (err error) {
 	log, err := openLog(s, stderr)
 	if err != nil {
 		return err
@@ -40,24 +110,21 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	// A Go program dies by default when it logs to a pipe that nobody reads any more.
 	signal.Ignore(syscall.SIGPIPE)
 
-	s.node.Logger = log.Logger
-	if s.node.Authenticator, err = s.authenticator(); err != nil {
-		return err
+	for _, w := range warnings {
+		log.Warn(w.String())
 	}
-	if s.node.Cluster.GossipKeys, err = s.gossipKeys(log.Logger); err != nil {
+	s.Node.Logger = log.Logger
+	if err := s.prepare(log.Logger); err != nil {
 		return err
-	}
-	if s.gossipKeyFile != "" {
-		s.node.Cluster.KeepGossipKeys = func(keys [][]byte) error { return writeKeys(s.gossipKeyFile, keys) }
 	}
 	r := &running{signals: signals, log: log, ordered: make(chan bool, 1), manager: newNotifier(log.Logger)}
-	s.node.Leave = r.order
-	n, err := node.New(s.node)
+	s.Node.Leave = r.order
+	n, err := node.New(s.Node)
 	if err != nil {
-		return optionError(err)
+		return s.place(err)
 	}
 
-	if err := openStateDir(s.node.Cluster.StateDir); err != nil {
+	if err := openStateDir(s.Node.Cluster.StateDir); err != nil {
 		return err
 	}
 	x, err := openExtras(s, log.Logger)
@@ -71,13 +138,13 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	x.serve(r.monitored, log.Logger)
 	living, stop := context.WithCancel(ctx)
 	defer stop()
-	r.manager.starting(s.node.Cluster.ReadyTimeout)
+	r.manager.starting(s.Node.Cluster.ReadyTimeout)
 	stopped, err := r.start(living, stop)
 	if err != nil {
-		return startError(err, &s.node)
+		return startError(err, &s.Node)
 	}
 	if err := n.Err(); err != nil {
-		return optionError(err)
+		return s.place(err)
 	}
 	if !stopped {
 		r.phase.Store(phaseServing)
@@ -98,16 +165,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) (err error) {
 	}
 	log.Info("Server Exiting..")
 	if err == nil && n.Err() != nil {
-		err = optionError(n.Err()) // the node has stopped by itself
+		err = s.place(n.Err()) // the node has stopped by itself
 	}
 	return err
-}
-
-// optionError writes the name of an option in front of err as a flag.
-func optionError(err error) error {
-	name, text, ok := strings.Cut(err.Error(), ": ")
-	if !ok || strings.Contains(name, " ") {
-		return err
-	}
-	return fmt.Errorf("%s: %s", dashed(name), text)
 }

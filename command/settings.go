@@ -3,55 +3,76 @@ package command
 import (
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"shoal/node"
 	"shoal/node/auth"
+	"shoal/node/config"
 )
 
-// settings are what the command line says about the server.
+// settings are what a file and the command line say about the server.
 type settings struct {
-	node node.Options
-	auth login
+	*config.Settings
+	login login
+	both  bool // -DV or -DVV
 
-	pidFile     string
-	portsDir    string
-	httpPort    int // 0 is off
-	profilePort int // 0 is off
-
-	logFile   string
-	logFormat string
-	logTime   bool
-	debug     bool // -D
-	trace     bool // -V or -VV
-	both      bool // -DV or -DVV
-
-	signal string
-
-	gossipKeyFile string
-	adminSocket   string
+	configFile        string
+	ignoreUnsupported bool
+	test              bool
+	signal            string
 }
 
-func newSettings() *settings {
-	return &settings{node: node.Options{
-		Port:           node.DefaultPort,
-		MaxConnections: node.DefaultMaxConnections,
-		MaxControlLine: node.DefaultMaxControlLine,
-		MaxPayload:     node.DefaultMaxPayload,
-		MaxPending:     node.DefaultMaxPending,
-		PendingBudget:  node.DefaultPendingBudget,
-		WriteDeadline:  node.DefaultWriteDeadline,
-		PingInterval:   node.DefaultPingInterval,
-		MaxPingsOut:    node.DefaultMaxPingsOut,
-		AuthTimeout:    node.DefaultAuthTimeout,
-		// That of the grace period depends on it.
-		LameDuckDuration: node.DefaultLameDuck,
-		Cluster:          node.ClusterOptions{ReadyTimeout: node.DefaultReadyTimeout},
-	}}
+func newSettings() *settings { return &settings{Settings: config.Default()} }
+
+// readSettings returns what the file at path and the flags in args say. Flags count more, and have been
+// read without error before.
+func readSettings(path string, ignoreUnsupported bool, args []string) (*settings, []config.Warning, error) {
+	loaded, warnings, err := config.Load(path, ignoreUnsupported)
+	if err != nil {
+		return nil, warnings, err
+	}
+	s := &settings{Settings: loaded}
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	for _, f := range s.flags() {
+		if err := f.Apply(set); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := set.Parse(args); err != nil {
+		return nil, nil, err
+	}
+	set.Visit(func(f *flag.Flag) { s.Forget(f.Name) })
+	s.settle()
+	return s, warnings, nil
+}
+
+// settle has the fields of Settings be what flags of another form ask for.
+func (s *settings) settle() {
+	if s.both {
+		s.Log.Debug, s.Log.Trace = true, true
+	}
+	if s.login != (login{}) {
+		s.Auth.User, s.Auth.Password, s.Auth.Token = s.login.User, s.login.Password, s.login.Token
+	}
+}
+
+// monitorHost is where the server listens for monitoring.
+func (s *settings) monitorHost() string { return cmp.Or(s.Monitor.Host, s.Node.Host) }
+
+// below returns a handler that has the pages of another one below the base path.
+func (s *settings) below(pages http.Handler) http.Handler {
+	base := strings.Trim(s.Monitor.BasePath, "/")
+	if base == "" {
+		return pages
+	}
+	return http.StripPrefix("/"+base, pages)
 }
 
 // The categories of --help, in the order of flags.
@@ -68,25 +89,38 @@ const (
 func (s *settings) flags() []cli.Flag {
 	number := func(n *int, min, max int) cli.Generic { return numberValue{number: n, min: min, max: max} }
 	size := func(n *int) cli.Generic { return sizeValue{n, math.MaxInt32} }
-	o := &s.node
+	// The environment may be meant for the client commands, so a file that has users counts more.
+	environment := func(name string) []string {
+		if s.HasAuth() {
+			return nil
+		}
+		return []string{name}
+	}
+	o := &s.Node
 	return slices.Concat([]cli.Flag{
+		&cli.StringFlag{Category: categoryServer, Name: "config", Aliases: []string{"c"},
+			Usage: "read settings from this `FILE`, which has the format of nats-server; flags count more", Value: s.configFile, Destination: &s.configFile},
+		&cli.BoolFlag{Category: categoryServer, Name: "t",
+			Usage: "only say whether the settings are valid", Destination: &s.test},
+		&cli.BoolFlag{Category: categoryServer, Name: "ignore_unsupported",
+			Usage: "warn about what the file has and shoal has not, rather than not to start", Destination: &s.ignoreUnsupported},
 		&cli.StringFlag{Category: categoryServer, Name: "addr", Aliases: []string{"a", "net"},
-			Usage: "listen on this `HOST`", Value: node.DefaultHost, Destination: &o.Host},
+			Usage: "listen on this `HOST`", Value: o.Host, Destination: &o.Host},
 		&cli.GenericFlag{Category: categoryServer, Name: "port", Aliases: []string{"p"},
 			Usage: "listen on this `PORT`, -1 is any free one", Value: portValue{&o.Port}},
 		&cli.StringFlag{Category: categoryServer, Name: "name", Aliases: []string{"n", "server_name"},
-			Usage: "`NAME` of this server", DefaultText: "its ID", Destination: &o.ServerName},
+			Usage: "`NAME` of this server", DefaultText: "its ID", Value: o.ServerName, Destination: &o.ServerName},
 		&cli.StringFlag{Category: categoryServer, Name: "client_advertise",
-			Usage: "tell clients this `HOST:PORT` instead", Destination: &o.ClientAdvertise},
+			Usage: "tell clients this `HOST:PORT` instead", Value: o.ClientAdvertise, Destination: &o.ClientAdvertise},
 		&cli.StringFlag{Category: categoryServer, Name: "pid", Aliases: []string{"P"},
-			Usage: "write the process number to `FILE`", Destination: &s.pidFile},
+			Usage: "write the process number to `FILE`", Value: s.PIDFile, Destination: &s.PIDFile},
 		&cli.StringFlag{Category: categoryServer, Name: "ports_file_dir",
-			Usage: "write NAME_PID.ports to `DIR`, JSON with all URLs", Destination: &s.portsDir},
+			Usage: "write NAME_PID.ports to `DIR`, JSON with all URLs", Value: s.PortsDir, Destination: &s.PortsDir},
 		&cli.StringFlag{Category: categoryServer, Name: "admin_socket",
 			Usage:       "take orders, such as shoal drain, on the Unix socket `PATH`, which only this user may use; off is none",
-			DefaultText: "PORT.sock in a directory of this user", Destination: &s.adminSocket},
+			DefaultText: "PORT.sock in a directory of this user", Value: s.AdminSocket, Destination: &s.AdminSocket},
 		&cli.BoolFlag{Category: categoryServer, Name: "no_header_support",
-			Usage: "switch message headers off", Destination: &o.NoHeaders},
+			Usage: "switch message headers off", Value: o.NoHeaders, Destination: &o.NoHeaders},
 		&cli.StringFlag{Category: categoryServer, Name: "signal", Aliases: []string{"sl"},
 			Usage: "send a running server stop (kills it), quit, term, ldm (lame duck) or reopen (its log); " +
 				"PID may be a pid file, `CMD[=PID]`",
@@ -116,28 +150,28 @@ func (s *settings) flags() []cli.Flag {
 		&cli.GenericFlag{Category: categoryLimits, Name: "ping_max",
 			Usage: "unanswered pings that end a connection, `N`", Value: number(&o.MaxPingsOut, 1, math.MaxInt32)},
 		&cli.BoolFlag{Category: categoryLimits, Name: "no_fast_producer_stall",
-			Usage:       "drop messages for a slow consumer instead of pausing who publishes",
-			Destination: &o.NoFastProducerStall},
+			Usage: "drop messages for a slow consumer instead of pausing who publishes",
+			Value: o.NoFastProducerStall, Destination: &o.NoFastProducerStall},
 
-		&cli.StringFlag{Category: categoryAuth, Name: "user", EnvVars: []string{"SHOAL_USER"},
-			Usage: "`NAME` that clients must give", Destination: &s.auth.User},
-		&cli.StringFlag{Category: categoryAuth, Name: "pass", EnvVars: []string{"SHOAL_PASS"},
-			Usage: "`PASSWORD` of --user, or its bcrypt hash", Destination: &s.auth.Password},
-		&cli.StringFlag{Category: categoryAuth, Name: "auth", EnvVars: []string{"SHOAL_AUTH"},
-			Usage: "`TOKEN` that clients must give, or its hash", Destination: &s.auth.Token},
+		&cli.StringFlag{Category: categoryAuth, Name: "user", EnvVars: environment("SHOAL_USER"),
+			Usage: "`NAME` that clients must give", Destination: &s.login.User},
+		&cli.StringFlag{Category: categoryAuth, Name: "pass", EnvVars: environment("SHOAL_PASS"),
+			Usage: "`PASSWORD` of --user, or its bcrypt hash", Destination: &s.login.Password},
+		&cli.StringFlag{Category: categoryAuth, Name: "auth", EnvVars: environment("SHOAL_AUTH"),
+			Usage: "`TOKEN` that clients must give, or its hash", Destination: &s.login.Token},
 		&cli.GenericFlag{Category: categoryAuth, Name: "auth_timeout",
-			Usage: "`TIME` that a client has to log in", Value: durationValue{&o.AuthTimeout}},
+			Usage: "`TIME` that a client has to log in", DefaultText: node.DefaultAuthTimeout.String(), Value: durationValue{&o.AuthTimeout}},
 
 		&cli.StringFlag{Category: categoryLogging, Name: "log", Aliases: []string{"l"},
-			Usage: "append to this `FILE`", DefaultText: "standard error", Destination: &s.logFile},
+			Usage: "append to this `FILE`", DefaultText: "standard error", Value: s.Log.File, Destination: &s.Log.File},
 		&cli.StringFlag{Category: categoryLogging, Name: "log_format",
-			Usage: "text or json, `FORMAT`", Value: "text", Destination: &s.logFormat},
+			Usage: "text or json, `FORMAT`", Value: s.Log.Format, Destination: &s.Log.Format},
 		&cli.BoolFlag{Category: categoryLogging, Name: "logtime", Aliases: []string{"T"},
-			Usage: "begin lines with date and time", Value: true, Destination: &s.logTime},
+			Usage: "begin lines with date and time", Value: s.Log.Time, Destination: &s.Log.Time},
 		&cli.BoolFlag{Category: categoryLogging, Name: "debug", Aliases: []string{"D"},
-			Usage: "log what helps to find a fault", Destination: &s.debug},
+			Usage: "log what helps to find a fault", Value: s.Log.Debug, Destination: &s.Log.Debug},
 		&cli.BoolFlag{Category: categoryLogging, Name: "trace", Aliases: []string{"V", "VV"},
-			Usage: "log the protocol, line by line", Destination: &s.trace},
+			Usage: "log the protocol, line by line", Value: s.Log.Trace, Destination: &s.Log.Trace},
 		&cli.BoolFlag{Category: categoryLogging, Name: "DV", Aliases: []string{"DVV"},
 			Usage: "both of these", Destination: &s.both},
 		&cli.GenericFlag{Category: categoryLogging, Name: "max_traced_msg_len",
@@ -145,20 +179,23 @@ func (s *settings) flags() []cli.Flag {
 			Value: number(&o.MaxTracedPayload, 0, math.MaxInt32)},
 
 		&cli.GenericFlag{Category: categoryHTTP, Name: "http_port", Aliases: []string{"m"},
-			Usage: "serve /varz, /routez, /clusterz and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.httpPort}},
+			Usage: "serve /varz, /routez, /clusterz and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.Monitor.Port}},
 		&cli.GenericFlag{Category: categoryHTTP, Name: "profile",
-			Usage: "serve Go's profiles on 127.0.0.1:`PORT`", DefaultText: "off", Value: portValue{&s.profilePort}},
+			Usage: "serve Go's profiles on 127.0.0.1:`PORT`", DefaultText: "off", Value: portValue{&s.ProfilePort}},
 	})
 }
 
-// login is what the flags say about who may connect.
+// login is what the flags say about who may connect. It takes the place of the only user or token that a
+// file has.
 type login struct{ User, Password, Token string }
 
-// authenticator returns what --user, --pass and --auth ask for, nil if that is nothing.
+// authenticator returns what decides who may connect, nil if that is everybody.
 func (s *settings) authenticator() (node.Authenticator, error) {
-	switch a := s.auth; {
-	case a == login{}:
+	switch a := s.login; {
+	case !s.HasAuth():
 		return nil, nil
+	case a == login{}:
+		return auth.New(s.Auth)
 	case a.Token != "" && (a.User != "" || a.Password != ""):
 		return nil, errors.New("--auth: a token replaces --user and --pass, use either")
 	case a.Password != "" && a.User == "":
@@ -167,11 +204,24 @@ func (s *settings) authenticator() (node.Authenticator, error) {
 		return nil, errors.New("--user: needs --pass as well")
 	}
 	name, what := "--pass", "password"
-	if s.auth.Token != "" {
+	if s.Auth.Token != "" {
 		name, what = "--auth", "token"
 	}
-	if err := auth.CheckSecret(cmp.Or(s.auth.Token, s.auth.Password)); err != nil {
+	if err := auth.CheckSecret(cmp.Or(s.Auth.Token, s.Auth.Password)); err != nil {
 		return nil, fmt.Errorf("%s: the %s %w, quote it so that the shell leaves its $ alone", name, what, err)
 	}
-	return auth.New(auth.Config{User: s.auth.User, Password: s.auth.Password, Token: s.auth.Token})
+	return auth.New(s.Auth)
+}
+
+// place writes in front of an error where the option that it names comes from: the place in the file, or the
+// flag.
+func (s *settings) place(err error) error {
+	name, text, ok := strings.Cut(err.Error(), ": ")
+	if at, found := s.Where(name); ok && found {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	if !ok || strings.Contains(name, " ") || name == gossipKeyVariable {
+		return err
+	}
+	return fmt.Errorf("%s: %s", dashed(name), text)
 }

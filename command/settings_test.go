@@ -21,6 +21,7 @@ func parseSettings(t *testing.T, args string) *settings {
 	if err := app.Run(append([]string{"shoal"}, strings.Fields(args)...)); err != nil {
 		t.Fatalf("%s: %v", args, err)
 	}
+	s.settle()
 	return s
 }
 
@@ -30,97 +31,96 @@ func TestFlags(t *testing.T) {
 		change func(s *settings)
 	}{
 		{"", func(s *settings) {}},
-		{"-p 4333", func(s *settings) { s.node.Port = 4333 }},
-		{"--p=4333", func(s *settings) { s.node.Port = 4333 }},
-		{"-port 4333", func(s *settings) { s.node.Port = 4333 }},
-		{"--port=-1", func(s *settings) { s.node.Port = node.RandomPort }},
-		{"-p 1 -p 2", func(s *settings) { s.node.Port = 2 }},
-		{"-a ::1", func(s *settings) { s.node.Host = "::1" }},
-		{"--net h", func(s *settings) { s.node.Host = "h" }},
-		{"-addr h", func(s *settings) { s.node.Host = "h" }},
-		{"-n a", func(s *settings) { s.node.ServerName = "a" }},
-		{"--server_name a", func(s *settings) { s.node.ServerName = "a" }},
-		{"--name a", func(s *settings) { s.node.ServerName = "a" }},
-		{"--client_advertise h:1", func(s *settings) { s.node.ClientAdvertise = "h:1" }},
-		{"-P f", func(s *settings) { s.pidFile = "f" }},
-		{"--pid f", func(s *settings) { s.pidFile = "f" }},
-		{"--ports_file_dir d", func(s *settings) { s.portsDir = "d" }},
+		{"-p 4333", func(s *settings) { s.Node.Port = 4333 }},
+		{"--p=4333", func(s *settings) { s.Node.Port = 4333 }},
+		{"-port 4333", func(s *settings) { s.Node.Port = 4333 }},
+		{"--port=-1", func(s *settings) { s.Node.Port = node.RandomPort }},
+		{"-p 1 -p 2", func(s *settings) { s.Node.Port = 2 }},
+		{"-a ::1", func(s *settings) { s.Node.Host = "::1" }},
+		{"--net h", func(s *settings) { s.Node.Host = "h" }},
+		{"-addr h", func(s *settings) { s.Node.Host = "h" }},
+		{"-n a", func(s *settings) { s.Node.ServerName = "a" }},
+		{"--server_name a", func(s *settings) { s.Node.ServerName = "a" }},
+		{"--name a", func(s *settings) { s.Node.ServerName = "a" }},
+		{"--client_advertise h:1", func(s *settings) { s.Node.ClientAdvertise = "h:1" }},
+		{"-P f", func(s *settings) { s.PIDFile = "f" }},
+		{"--pid f", func(s *settings) { s.PIDFile = "f" }},
+		{"--ports_file_dir d", func(s *settings) { s.PortsDir = "d" }},
 		{"-sl term=7", func(s *settings) { s.signal = "term=7" }},
 		{"--signal quit", func(s *settings) { s.signal = "quit" }},
-		{"-m 8222 --profile -1", func(s *settings) { s.httpPort, s.profilePort = 8222, node.RandomPort }},
-		{"--http_port 8222", func(s *settings) { s.httpPort = 8222 }},
-		{"-l f", func(s *settings) { s.logFile = "f" }},
-		{"--log f --log_format json", func(s *settings) { s.logFile, s.logFormat = "f", "json" }},
-		{"-T=false", func(s *settings) { s.logTime = false }},
-		{"--logtime=0", func(s *settings) { s.logTime = false }},
-		{"-D", func(s *settings) { s.debug = true }},
-		{"-V", func(s *settings) { s.trace = true }},
-		{"-VV", func(s *settings) { s.trace = true }},
-		{"-DV", func(s *settings) { s.both = true }},
-		{"-DVV", func(s *settings) { s.both = true }},
-		{"--debug --trace", func(s *settings) { s.debug, s.trace = true, true }},
-		{"--max_traced_msg_len 10", func(s *settings) { s.node.MaxTracedPayload = 10 }},
+		{"-m 8222 --profile -1", func(s *settings) { s.Monitor.Port, s.ProfilePort = 8222, node.RandomPort }},
+		{"--http_port 8222", func(s *settings) { s.Monitor.Port = 8222 }},
+		{"-l f", func(s *settings) { s.Log.File = "f" }},
+		{"--log f --log_format json", func(s *settings) { s.Log.File, s.Log.Format = "f", "json" }},
+		{"-T=false", func(s *settings) { s.Log.Time = false }},
+		{"--logtime=0", func(s *settings) { s.Log.Time = false }},
+		{"-D", func(s *settings) { s.Log.Debug = true }},
+		{"-V", func(s *settings) { s.Log.Trace = true }},
+		{"-VV", func(s *settings) { s.Log.Trace = true }},
+		{"-DV", func(s *settings) { s.both, s.Log.Debug, s.Log.Trace = true, true, true }},
+		{"-DVV", func(s *settings) { s.both, s.Log.Debug, s.Log.Trace = true, true, true }},
+		{"--debug --trace", func(s *settings) { s.Log.Debug, s.Log.Trace = true, true }},
+		{"--max_traced_msg_len 10", func(s *settings) { s.Node.MaxTracedPayload = 10 }},
 		{"--user u --pass p --auth_timeout 5", func(s *settings) {
-			s.auth = login{User: "u", Password: "p"}
-			s.node.AuthTimeout = 5 * time.Second
+			s.login = login{User: "u", Password: "p"}
+			s.Auth.User, s.Auth.Password = "u", "p"
+			s.Node.AuthTimeout = 5 * time.Second
 		}},
-		{"--auth t", func(s *settings) { s.auth.Token = "t" }},
+		{"--auth t", func(s *settings) { s.login.Token, s.Auth.Token = "t", "t" }},
 		{"--max_connections 5 --max_subscriptions 6 --max_subscription_tokens 7", func(s *settings) {
-			s.node.MaxConnections, s.node.MaxSubscriptions, s.node.MaxSubscriptionTokens = 5, 6, 7
+			s.Node.MaxConnections, s.Node.MaxSubscriptions, s.Node.MaxSubscriptionTokens = 5, 6, 7
 		}},
 		{"--max_control_line 8KB --max_payload 2mb --max_pending 1GiB --pending_budget 4G", func(s *settings) {
-			s.node.MaxControlLine, s.node.MaxPayload = 8<<10, 2<<20
-			s.node.MaxPending, s.node.PendingBudget = 1<<30, 4e9
+			s.Node.MaxControlLine, s.Node.MaxPayload = 8<<10, 2<<20
+			s.Node.MaxPending, s.Node.PendingBudget = 1<<30, 4e9
 		}},
 		{"--write_deadline 1500ms --ping_interval 2.5 --ping_max 3", func(s *settings) {
-			s.node.WriteDeadline, s.node.PingInterval, s.node.MaxPingsOut = 1500*time.Millisecond, 2500*time.Millisecond, 3
+			s.Node.WriteDeadline, s.Node.PingInterval, s.Node.MaxPingsOut = 1500*time.Millisecond, 2500*time.Millisecond, 3
 		}},
 		{"-cluster nats://localhost:6222 -routes nats://localhost:6222,nats://localhost:6333", func(s *settings) {
-			s.node.Cluster.Host, s.node.Cluster.Port = "localhost", 6222
-			s.node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "localhost:6222"}, {Scheme: "nats", Host: "localhost:6333"}}
+			s.Node.Cluster.Host, s.Node.Cluster.Port = "localhost", 6222
+			s.Node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "localhost:6222"}, {Scheme: "nats", Host: "localhost:6333"}}
 		}},
-		{"--cluster=nats://:7000", func(s *settings) { s.node.Cluster.Host, s.node.Cluster.Port = node.DefaultHost, 7000 }},
+		{"--cluster=nats://:7000", func(s *settings) { s.Node.Cluster.Host, s.Node.Cluster.Port = node.DefaultHost, 7000 }},
 		{"--cluster_listen nats://127.0.0.1:-1/", func(s *settings) {
-			s.node.Cluster.Host, s.node.Cluster.Port = "127.0.0.1", node.RandomPort
+			s.Node.Cluster.Host, s.Node.Cluster.Port = "127.0.0.1", node.RandomPort
 		}},
 		{"-cluster_listen=nats://a:b%40,c@:-1", func(s *settings) {
-			s.node.Cluster.Host, s.node.Cluster.Port = node.DefaultHost, node.RandomPort
-			s.node.Cluster.User, s.node.Cluster.Password = "a", "b@,c"
+			s.Node.Cluster.Host, s.Node.Cluster.Port = node.DefaultHost, node.RandomPort
+			s.Node.Cluster.User, s.Node.Cluster.Password = "a", "b@,c"
 		}},
 		{"--cluster nats-route://[::1] --cluster_name east --cluster_advertise h:1 --no_advertise", func(s *settings) {
-			s.node.Cluster.Host, s.node.Cluster.Port = "::1", node.DefaultClusterPort
-			s.node.Cluster.Name, s.node.Cluster.Advertise, s.node.Cluster.NoAdvertise = "east", "h:1", true
+			s.Node.Cluster.Host, s.Node.Cluster.Port = "::1", node.DefaultClusterPort
+			s.Node.Cluster.Name, s.Node.Cluster.Advertise, s.Node.Cluster.NoAdvertise = "east", "h:1", true
 		}},
 		{"--cluster h:7000 --routes a,b:1, --routes=nats://u:p@c", func(s *settings) {
-			s.node.Cluster.Host, s.node.Cluster.Port = "h", 7000
-			s.node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "a"}, {Scheme: "nats", Host: "b:1"},
+			s.Node.Cluster.Host, s.Node.Cluster.Port = "h", 7000
+			s.Node.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: "a"}, {Scheme: "nats", Host: "b:1"},
 				{Scheme: "nats", Host: "c", User: url.UserPassword("u", "p")}}
 		}},
 		{"--pool_size 3 --compression s2_fast", func(s *settings) {
-			s.node.Cluster.PoolSize, s.node.Cluster.Compression = 3, "s2_fast"
+			s.Node.Cluster.PoolSize, s.Node.Cluster.Compression = 3, "s2_fast"
 		}},
 		{"-connect_retries 5 --ready_timeout 1 -lame_duck_duration 3s -lame_duck_grace_period=1s", func(s *settings) {
-			s.node.Cluster.ConnectRetries, s.node.Cluster.ReadyTimeout = 5, time.Second
-			s.node.LameDuckDuration, s.node.LameDuckGrace = 3*time.Second, time.Second
+			s.Node.Cluster.ConnectRetries, s.Node.Cluster.ReadyTimeout = 5, time.Second
+			s.Node.LameDuckDuration, s.Node.LameDuckGrace = 3*time.Second, time.Second
 		}},
 		{"--cluster h:1 --join a,b:7000, --join nats://c,srv://d.e,::1,[::1]:1 --gossip_profile wan", func(s *settings) {
-			s.node.Cluster.Host, s.node.Cluster.Port = "h", 1
-			s.node.Cluster.Join = []string{"a", "b:7000", "nats://c", "srv://d.e", "::1", "[::1]:1"}
-			s.node.Cluster.GossipProfile = membership.WAN
+			s.Node.Cluster.Host, s.Node.Cluster.Port = "h", 1
+			s.Node.Cluster.Join = []string{"a", "b:7000", "nats://c", "srv://d.e", "::1", "[::1]:1"}
+			s.Node.Cluster.GossipProfile = membership.WAN
 		}},
 		{"--gossip_key f --state_dir d --no_gossip", func(s *settings) {
-			s.gossipKeyFile, s.node.Cluster.StateDir, s.node.Cluster.NoGossip = "f", "d", true
+			s.GossipKeyFile, s.Node.Cluster.StateDir, s.Node.Cluster.NoGossip = "f", "d", true
 		}},
-		{"--admin_socket off", func(s *settings) { s.adminSocket = "off" }},
+		{"--admin_socket off", func(s *settings) { s.AdminSocket = "off" }},
 		{"--no_fast_producer_stall --no_header_support", func(s *settings) {
-			s.node.NoFastProducerStall, s.node.NoHeaders = true, true
+			s.Node.NoFastProducerStall, s.Node.NoHeaders = true, true
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
 			want := newSettings()
-			want.node.Host, want.logFormat, want.logTime = node.DefaultHost, "text", true
-			want.node.Cluster.Compression = node.CompressionOff
 			tt.change(want)
 			if got := parseSettings(t, tt.args); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
@@ -132,14 +132,14 @@ func TestFlags(t *testing.T) {
 func TestSecretsFromEnvironment(t *testing.T) {
 	t.Setenv("SHOAL_USER", "u")
 	t.Setenv("SHOAL_PASS", "p")
-	if got, want := parseSettings(t, "").auth, (login{User: "u", Password: "p"}); got != want {
+	if got, want := parseSettings(t, "").login, (login{User: "u", Password: "p"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := parseSettings(t, "--pass flag").auth.Password; got != "flag" {
+	if got := parseSettings(t, "--pass flag").login.Password; got != "flag" {
 		t.Errorf("the flag lost against the environment: %q", got)
 	}
 	t.Setenv("SHOAL_AUTH", "t")
-	if got := parseSettings(t, "").auth.Token; got != "t" {
+	if got := parseSettings(t, "").login.Token; got != "t" {
 		t.Errorf("got token %q", got)
 	}
 }

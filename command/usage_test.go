@@ -97,8 +97,7 @@ func TestMistakes(t *testing.T) {
 
 		{"--join a", "--join: it needs --cluster as well, for the port that peers connect to"},
 		{"--cluster a:1 --join a --no_gossip", "--join: there is nobody to join without gossip, leave --no_gossip out"},
-		{"--cluster a:1 --join nats://u:s3cret@a", `--join: "nats://xxxxx@a": takes no user and password, give those of the ` +
-			`cluster with --cluster`},
+		{"--cluster a:1 --join nats://u:s3cret@a", `--join: "nats://xxxxx@a": takes no user and password, they are those of the cluster`},
 		{"--cluster a:1 --join http://a", `--join: "http://a": "http" is not spoken between servers, write nats://`},
 		{"--cluster a:1 --join a:x", `--join: "a:x": is not a URL, write nats://host:6222, and in a user or password %40 for @, ` +
 			`%2F for / and so on`},
@@ -192,7 +191,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestFlagsFirst(t *testing.T) {
-	app := newApp(streams{})
+	app := newApp(nil, streams{})
 	for _, tt := range []struct{ args, want string }{
 		{"shoal", "shoal"},
 		{"shoal -p 4222", "shoal -p 4222"},

@@ -33,6 +33,15 @@ type Options struct {
 	PID int
 	// NoTime leaves out date and time, for a log collector that adds its own.
 	NoTime bool
+	// UTC writes times in UTC rather than in the local time zone.
+	UTC bool
+}
+
+func (o Options) zoned(t time.Time) time.Time {
+	if o.UTC {
+		return t.UTC()
+	}
+	return t
 }
 
 func (o Options) enabled(level slog.Level) bool {
@@ -84,7 +93,7 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	line = strconv.AppendInt(line, int64(h.options.PID), 10)
 	line = append(line, "] "...)
 	if !h.options.NoTime && !r.Time.IsZero() {
-		line = r.Time.AppendFormat(line, "2006/01/02 15:04:05.000000 ")
+		line = h.options.zoned(r.Time).AppendFormat(line, "2006/01/02 15:04:05.000000 ")
 	}
 	line = append(line, '[')
 	line = append(line, levelName(r.Level)...)

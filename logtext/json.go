@@ -18,8 +18,12 @@ func NewJSONHandler(w io.Writer, options Options) slog.Handler {
 			}
 			switch a.Key {
 			case slog.TimeKey:
-				if options.NoTime && a.Value.Kind() == slog.KindTime {
+				switch {
+				case a.Value.Kind() != slog.KindTime:
+				case options.NoTime:
 					return slog.Attr{}
+				default:
+					return slog.Time(slog.TimeKey, options.zoned(a.Value.Time()))
 				}
 			case slog.LevelKey:
 				if level, ok := a.Value.Any().(slog.Level); ok {

@@ -16,6 +16,9 @@ var connectionTypes = []string{
 	standardConnection, "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS", "IN_PROCESS",
 }
 
+// Validate returns the first thing in the configuration that makes no sense. It never names a secret.
+func (c Config) Validate() error { return c.check() }
+
 // check returns the first thing that makes no sense. It never names a secret.
 func (c *Config) check() error {
 	switch {

@@ -1,0 +1,161 @@
+// Package config reads configuration files of NATS servers, and says what is wrong in them and where.
+//
+// A file is what an operator has for nats-server already, with a few keys for what only shoal can do.
+// Whatever shoal does not have is refused rather than ignored: a server that is less safe than its file
+// says should not start.
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"shoal/node"
+	"shoal/node/auth"
+	"shoal/node/certs"
+)
+
+// Settings are what a server is told, by a file or by flags.
+type Settings struct {
+	// Node has the options of the node, but for what has to be made of the fields below.
+	Node node.Options
+	// Auth says who may connect; its zero value is everybody.
+	Auth auth.Config
+	// TLS and ClusterTLS encrypt the connections of clients and of other servers; nil does not.
+	TLS, ClusterTLS *certs.Files
+
+	Monitor Monitor
+	Log     Log
+	// ProfilePort serves Go's profiles on the loopback interface; 0 is off.
+	ProfilePort int
+
+	// PIDFile and AdminSocket are paths of files, PortsDir is that of a directory. Empty is none, but for
+	// AdminSocket, where it is the usual place.
+	PIDFile, PortsDir, AdminSocket string
+	// GossipKeyFile has the keys that encrypt gossip; empty is none.
+	GossipKeyFile string
+
+	// Digest stands for the content of the file, as in sha256:…; empty is no file.
+	Digest string
+
+	keys map[string]Position // where the file has what it sets, by the path of the key
+}
+
+// Monitor is where the server is looked at over HTTP.
+type Monitor struct {
+	Host      string // empty is that for clients
+	Port      int    // 0 is off, [node.RandomPort] any free one
+	HTTPSPort int    // the same over TLS, with the certificate for clients
+	BasePath  string // goes before the paths of all pages
+}
+
+// Log says what is logged, and where to.
+type Log struct {
+	File         string // empty is standard error
+	Format       string // text or json
+	Time, UTC    bool
+	Debug, Trace bool
+}
+
+// Default returns the settings of a server that is told nothing.
+func Default() *Settings {
+	return &Settings{
+		Node: node.Options{
+			Host:           node.DefaultHost,
+			Port:           node.DefaultPort,
+			MaxConnections: node.DefaultMaxConnections,
+			MaxControlLine: node.DefaultMaxControlLine,
+			MaxPayload:     node.DefaultMaxPayload,
+			MaxPending:     node.DefaultMaxPending,
+			PendingBudget:  node.DefaultPendingBudget,
+			WriteDeadline:  node.DefaultWriteDeadline,
+			PingInterval:   node.DefaultPingInterval,
+			MaxPingsOut:    node.DefaultMaxPingsOut,
+			// Those of AuthTimeout and LameDuckGrace depend on other options.
+			LameDuckDuration: node.DefaultLameDuck,
+			Cluster: node.ClusterOptions{
+				ReadyTimeout: node.DefaultReadyTimeout,
+				Compression:  node.CompressionOff,
+			},
+		},
+		Log: Log{Format: "text", Time: true},
+	}
+}
+
+// Load reads a file over the default settings. Its error is an [Errors] or an [Error], and has everything
+// that is wrong. With ignoreUnsupported, what shoal does not have is a warning and not an error.
+func Load(path string, ignoreUnsupported bool) (*Settings, []Warning, error) {
+	values, digest, err := parse(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := Default()
+	s.Digest = digest
+	s.keys = make(map[string]Position)
+	l := &loader{settings: s, ignore: ignoreUnsupported, users: make(map[string]Position)}
+	file := unwrap(values, Position{File: path})
+	l.server(l.block(&file, ""))
+	warnings, err := l.result()
+	if err != nil {
+		return nil, warnings, err
+	}
+	return s, warnings, nil
+}
+
+// Where returns the place in the file that sets an option, whose name is the path of its key, such as
+// cluster.pool_size, or the name that errors of [node.Options] have for it.
+func (s *Settings) Where(option string) (Position, bool) {
+	for _, path := range pathsOf(option) {
+		if at, ok := s.keys[path]; ok {
+			return at, true
+		}
+	}
+	return Position{}, false
+}
+
+// Forget has nobody look for an option in the file, because something else has set it.
+func (s *Settings) Forget(option string) {
+	for _, path := range pathsOf(option) {
+		delete(s.keys, path)
+	}
+}
+
+// pathsOf returns the keys that an option may have in a file.
+func pathsOf(option string) []string {
+	if name, ok := strings.CutPrefix(option, "account "); ok {
+		if name, err := strconv.Unquote(name); err == nil {
+			return []string{"accounts." + name}
+		}
+	}
+	return []string{clusterKeys[option], option, "cluster." + option}
+}
+
+// clusterKeys are the keys of the options of a cluster whose names are others.
+var clusterKeys = map[string]string{
+	"cluster":           "cluster.port",
+	"cluster_name":      "cluster.name",
+	"cluster_advertise": "cluster.advertise",
+	"gossip_key":        "cluster.gossip.key_file",
+	"state_dir":         "cluster.gossip.state_dir",
+}
+
+// HasAuth reports whether the settings keep anybody out.
+func (s *Settings) HasAuth() bool {
+	a := &s.Auth
+	return a.User != "" || a.Password != "" || a.Token != "" || len(a.Users) > 0 || a.NoAuthUser != "" || a.MapCertificates
+}
+
+// checkAuth makes sure that the users make sense together.
+func (l *loader) checkAuth() {
+	if !l.settings.HasAuth() || len(l.errors) > 0 {
+		return
+	}
+	if err := l.settings.Auth.Validate(); err != nil {
+		at := l.settings.keys["authorization"]
+		for _, key := range []string{"no_auth_user", "accounts", "tls"} {
+			if at.Line == 0 {
+				at = l.settings.keys[key]
+			}
+		}
+		l.errorf(at, "%v", err)
+	}
+}
