@@ -32,8 +32,7 @@ var Oracle = Kind{
 		if len(s) == 0 {
 			return nil, nil
 		}
-		file := filepath.Join(dir, "server.conf")
-		return []string{"-c", file}, os.WriteFile(file, []byte(s.config()), 0o600)
+		return configFile(dir, s.config())
 	},
 }
 
@@ -42,7 +41,19 @@ var Shoal = Kind{
 	Name:      "shoal",
 	binaryEnv: "SHOAL_BIN",
 	buildIn:   "..", buildPackage: ".",
-	arguments: func(s Settings, _ string) ([]string, error) { return s.flags(), nil },
+	arguments: func(s Settings, dir string) ([]string, error) {
+		if s[configKey] == "" {
+			return s.flags(), nil
+		}
+		flags, err := configFile(dir, s[configKey])
+		return append(flags, s.flags()...), err
+	},
+}
+
+// configFile writes a configuration file, and returns the flags for it.
+func configFile(dir, text string) ([]string, error) {
+	file := filepath.Join(dir, "server.conf")
+	return []string{"-c", file}, os.WriteFile(file, []byte(text), 0o600)
 }
 
 var (

@@ -10,6 +10,12 @@ import (
 // "max_payload": "1024". The same settings can be given to every [Kind] of server.
 type Settings map[string]string
 
+// configKey is the setting that is the text of a configuration file, to which others add.
+const configKey = "config"
+
+// AddConfig adds text to the configuration file that a server is started with.
+func (s Settings) AddConfig(text string) { s[configKey] += text }
+
 // settingFlags are the settings that exist and the command line flag each has in shoal.
 var settingFlags = map[string]string{
 	"max_connections":         "--max_connections",
@@ -113,6 +119,8 @@ func (s Settings) config() string {
 		case key == "cluster_user":
 			fmt.Fprintf(&cluster, "  authorization { user: %s, password: %q }\n", value, s["cluster_pass"])
 		case key == "cluster_pass":
+		case key == configKey:
+			top.WriteString(value)
 		default:
 			fmt.Fprintf(&top, "%s: %s\n", key, value)
 		}
@@ -137,7 +145,7 @@ func (s Settings) flags() []string {
 				value = user + ":" + s["cluster_pass"] + "@" + value
 			}
 			value = "nats://" + value
-		case "cluster_user", "cluster_pass":
+		case "cluster_user", "cluster_pass", configKey:
 			continue
 		}
 		flags = append(flags, settingFlags[key]+"="+value)

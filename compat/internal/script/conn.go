@@ -20,13 +20,14 @@ type conn struct {
 	changed chan<- struct{}
 	// keepPings makes ops hold the PINGs that a server sends by its own clock.
 	keepPings bool
+	replies   *replies
 	// divert may take ops that are to be kept elsewhere.
 	divert func(op string) bool
 
 	mutex sync.Mutex
 	ops   []string
-	// serverID is the ID in the first INFO.
-	serverID string
+	// serverID is the ID in the first INFO of a route, nonce what a client may have to sign.
+	serverID, nonce string
 	// toHide is the number of PONGs to come that are not recorded, and hidden of those that were.
 	toHide, hidden int
 
@@ -38,7 +39,7 @@ type conn struct {
 	closed bool
 }
 
-func dial(name string, target Target, route, keepPings bool, changed chan<- struct{}) (*conn, error) {
+func dial(name string, target Target, route, keepPings bool, r *replies, changed chan<- struct{}) (*conn, error) {
 	addr := target.Client
 	if route {
 		addr = target.Cluster
@@ -47,7 +48,7 @@ func dial(name string, target Target, route, keepPings bool, changed chan<- stru
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{name: name, target: target, route: route, socket: socket, keepPings: keepPings, changed: changed}
+	c := &conn{name: name, target: target, route: route, socket: socket, keepPings: keepPings, replies: r, changed: changed}
 	return c, nil
 }
 
@@ -93,7 +94,10 @@ func (c *conn) add(op string) {
 			return
 		}
 	case strings.HasPrefix(op, "INFO "):
+		c.noteNonce(op)
 		op = normaliseInfo(op, c.target)
+	case isMessage(op):
+		op = c.replies.hide(op)
 	}
 	if c.divert == nil || !c.divert(op) {
 		c.mutex.Lock()

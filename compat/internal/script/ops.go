@@ -80,7 +80,7 @@ func normaliseInfo(op string, target Target) string {
 	add("max_payload", fmt.Sprintf("%.0f", number("max_payload")))
 	add("client_id", number("client_id") > 0)
 	add("client_ip", info["client_ip"])
-	for _, key := range []string{"auth_required", "tls_required", "tls_verify", "tls_available", "ldm", "connect_info"} {
+	for _, key := range []string{"auth_required", "tls_required", "tls_verify", "tls_available", "ldm", "connect_info", "remote_account", "acc_is_sys"} {
 		if value, present := info[key]; present {
 			add(key, value)
 		}
@@ -105,6 +105,7 @@ func normaliseInfo(op string, target Target) string {
 var plainInfo = []string{
 	"server_id=true", "server_name=true", "version=true", "proto=1", "go=true", "address=true",
 	"headers=true", "max_payload=1048576", "client_id=true", "client_ip=127.0.0.1",
+	"remote_account=$G",
 }
 
 // shortInfo drops from a normalised INFO what is plain.

@@ -5,6 +5,9 @@
 //
 //	# text              a comment
 //	server key=value    settings of the server, see the broker package
+//	| text              a line of its configuration file, in which @nkey(alice) is the public key of
+//	                    alice
+//	config FILE         has the configuration file begin with another, beside the script
 //	option word...      unordered: the order of messages in a row on one connection is open
 //	                    anysid: so is the subscription ID that a message comes with
 //	                    pings: PINGs that the server sends by its own clock are recorded
@@ -22,7 +25,9 @@
 //	                    @ID in what is sent is the server's own ID
 //	peer R key=value    does so too and joins as another server, called R, whose INFO has these
 //	                    keys in addition; what it joins with is taken for granted
-//	A> bytes            sends, with the escapes of [unescape]
+//	A> bytes            sends, with the escapes of [unescape]; @nkey(alice) is the public key of
+//	                    alice, @sig(alice) the nonce of the first INFO, signed with the other one,
+//	                    @reply(1) the first subject to which the server has a service answer
 //	every 10ms 5x A> bytes   sends five times at that pace
 //	eof A               closes the sending half
 //	close A             closes
@@ -39,7 +44,9 @@ package script
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -152,8 +159,15 @@ func (s *Script) parseLine(line string, number int) error {
 	case "", "#", "===":
 		return nil
 	case "server":
-		var err error
-		s.Settings, err = broker.Parse(rest)
+		settings, err := broker.Parse(rest)
+		maps.Copy(s.Settings, settings)
+		return err
+	case "|":
+		s.Settings.AddConfig(string(fillKeys([]byte(rest), "")) + "\n")
+		return nil
+	case "config":
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(s.File), rest))
+		s.Settings.AddConfig(string(fillKeys(content, "")))
 		return err
 	case "option":
 		for option := range strings.FieldsSeq(rest) {

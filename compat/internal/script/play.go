@@ -39,6 +39,7 @@ type player struct {
 	// changed wakes the player after something has arrived.
 	changed chan struct{}
 
+	replies   replies
 	poolMutex sync.Mutex
 	pool      []string
 	poolSeen  int
@@ -155,7 +156,7 @@ func (p *player) conn(name string, line int) (*conn, error) {
 			return c, nil
 		}
 	}
-	c, err := dial(name, p.target, slices.Contains(p.script.routes, name), p.script.options["pings"], p.changed)
+	c, err := dial(name, p.target, slices.Contains(p.script.routes, name), p.script.options["pings"], &p.replies, p.changed)
 	if err != nil {
 		return nil, err
 	}

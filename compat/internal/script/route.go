@@ -51,14 +51,15 @@ func greeting(name, fields string) []byte {
 	return out.Bytes()
 }
 
-// fill puts the server's ID in the place of @ID.
+// fill puts in what only a connection tells: signatures and replies, and on a route the server's ID
+// in the place of @ID.
 func (c *conn) fill(data []byte) []byte {
-	if !c.route {
-		return data
-	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return bytes.ReplaceAll(data, []byte("@ID"), []byte(c.serverID))
+	if c.route {
+		return bytes.ReplaceAll(data, []byte("@ID"), []byte(c.serverID))
+	}
+	return c.replies.fill(fillKeys(data, c.nonce))
 }
 
 // hidePong leaves the next PONG unrecorded, and tells how many were before.

@@ -2,12 +2,15 @@ package script
 
 import (
 	"bufio"
+	"encoding/base64"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nkeys"
 )
 
 func TestEscapes(t *testing.T) {
@@ -166,4 +169,43 @@ func fakeServer(t *testing.T, answers map[string]string) (addr string) {
 		}
 	}()
 	return listener.Addr().String()
+}
+
+func TestKeys(t *testing.T) {
+	filled := strings.Fields(string(fillKeys([]byte("@nkey(alice) @sig(alice) @stdsig(alice) @sig() a@b"), "nonce")))
+	key, err := nkeys.FromPublicKey(filled[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.StdEncoding} {
+		signature, err := encoding.DecodeString(filled[1+i])
+		if err != nil || key.Verify([]byte("nonce"), signature) != nil {
+			t.Errorf("%q is not the signature: %v", filled[1+i], err)
+		}
+	}
+	if got := strings.Join(filled[3:], " "); got != "@sig() a@b" {
+		t.Errorf("what is no key became %q", got)
+	}
+}
+
+func TestConfigLines(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "one.conf"), []byte("max_payload: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := "=== a\nconfig one.conf\nserver ping_max=3\n| debug: true\n|\n|   trace: true\n"
+	scripts, err := Parse(filepath.Join(folder, "script.txt"), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := scripts[0].Settings
+	if got["config"] != "max_payload: 1\ndebug: true\n\n  trace: true\n" || got["ping_max"] != "3" {
+		t.Errorf("the settings are %q", got)
+	}
+	if scripts[0].String() != text {
+		t.Errorf("written again it is %q", scripts[0])
+	}
+	if _, err := Parse(filepath.Join(folder, "script.txt"), "=== a\nconfig two.conf\n"); err == nil {
+		t.Error("a file that there is not is accepted")
+	}
 }
