@@ -18,8 +18,7 @@ type account struct {
 	// configured says that clients may work in it. A peer may have accounts that this node has not.
 	configured atomic.Bool
 
-	clients       atomic.Int64
-	subscriptions atomic.Int64 // of clients
+	clients atomic.Int64
 }
 
 // mostAccounts bounds the accounts that peers can make the node remember.
@@ -114,7 +113,6 @@ func (t *accounts) obtain(name string) *account {
 // insert puts a subscription of a client into the account, and what it imports by it into others. The
 // caller holds changing.
 func (a *account) insert(s *subscription) {
-	a.subscriptions.Add(1)
 	a.put(s)
 	for _, shadow := range a.shadows(s) {
 		shadow.account.put(shadow)
@@ -132,7 +130,6 @@ func (s *subscription) takeOut() {
 		s.account.index.Remove(s.subject, s.queue, s)
 		return
 	}
-	s.account.subscriptions.Add(-1)
 	s.remove()
 	if x := s.special.Load(); x != nil {
 		for _, shadow := range x.shadows {

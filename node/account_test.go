@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,16 +59,29 @@ func startTenants(t *testing.T) *Node {
 	return startNode(t, Options{Authenticator: byName{}, Accounts: tenants()})
 }
 
-// requested reads a request and returns the subject that is to be replied to.
+var roundTrip = regexp.MustCompile(`,"rtt":[0-9]+`)
+
+// requested reads a request of account B and returns the subject that is to be replied to.
 func (p *peer) requested(subject, sid, payload string) (reply string) {
 	p.t.Helper()
-	var size int
+	return p.requestedWith(subject, sid, `NATS/1.0|Nats-Request-Info: {"acc":"B"}||`+payload)
+}
+
+// requestedWith is requested for a message with headers, whose lines end with | instead of CRLF.
+func (p *peer) requestedWith(subject, sid, want string) (reply string) {
+	p.t.Helper()
+	var header, size int
 	line := p.line()
-	if _, err := fmt.Sscanf(line, "MSG "+subject+" "+sid+" %s %d", &reply, &size); err != nil || size != len(payload) {
+	if _, err := fmt.Sscanf(line, "HMSG "+subject+" "+sid+" %s %d %d", &reply, &header, &size); err != nil {
 		p.t.Fatalf("got %q", line)
 	}
-	if got := p.read(size + 2); got != payload+"\r\n" {
-		p.t.Fatalf("got %q", got)
+	got := p.read(size + 2)
+	if end := strings.Index(got, "\r\n\r\n") + 4; end != header {
+		p.t.Fatalf("the headers are said to end at %d in %q", header, got)
+	}
+	got = strings.TrimSuffix(strings.ReplaceAll(roundTrip.ReplaceAllString(got, ""), "\r\n", "|"), "|")
+	if got != want {
+		p.t.Fatalf("got %q, want %q", got, want)
 	}
 	return reply
 }
@@ -157,6 +171,45 @@ func TestServiceImport(t *testing.T) {
 	client.want(message("inbox.m", "9", "ok"))
 }
 
+// TestRequestInfo sends headers along, of which those must not reach the service that only a server may
+// write.
+func TestRequestInfo(t *testing.T) {
+	n := startTenants(t)
+	service := dial(t, n, as("A")+"SUB help 1\r\n")
+	service.sync()
+	plain := dial(t, n, `CONNECT {"verbose":false,"user":"A"}`+"\r\nSUB help 1\r\n")
+	plain.sync()
+	client := dial(t, n, as("B"))
+	for _, tt := range []struct{ sent, want string }{
+		{"NATS/1.0||", ""},
+		{"NATS/1.0|a: b||", "a: b|"},
+		{"NATS/1.0|a: b|Nats-Request-Info: {}|c: d||", "a: b|c: d|"},
+		{"NATS/1.0|nats-request-info : {}|NATS-REQUEST-INFO:{}||", ""},
+		{"NATS/1.0", ""},
+		{"", ""},
+	} {
+		header := strings.ReplaceAll(tt.sent, "|", "\r\n")
+		client.send(fmt.Sprintf("HPUB a.help r %d %d\r\n%shi\r\n", len(header), len(header)+2, header))
+		service.requestedWith("help", "1", "NATS/1.0|"+tt.want+`Nats-Request-Info: {"acc":"B"}||hi`)
+		if line := plain.line(); !strings.HasPrefix(line, "MSG help 1 _R_.") || !strings.HasSuffix(line, " 2") {
+			t.Errorf("without headers, the request is %q", line)
+		}
+		plain.want("hi\r\n")
+	}
+}
+
+func TestRequestInfoThroughAccounts(t *testing.T) {
+	n := startNode(t, Options{Authenticator: byName{}, Accounts: []AccountOptions{
+		{Name: "A", Exports: []Export{{Subject: "a", Service: true}}},
+		{Name: "B", Exports: []Export{{Subject: "b", Service: true}}, Imports: []Import{{Account: "A", Subject: "a", Service: true, To: "b"}}},
+		{Name: "C", Imports: []Import{{Account: "B", Subject: "b", Service: true}}},
+	}})
+	service := dial(t, n, as("A")+"SUB a 1\r\n")
+	service.sync()
+	dial(t, n, as("C")+"PUB b r 2\r\nhi\r\n").sync()
+	service.requestedWith("a", "1", `NATS/1.0|Nats-Request-Info: {"acc":"C","svc":"B"}||hi`)
+}
+
 func TestServiceImportWithoutService(t *testing.T) {
 	n := startTenants(t)
 	client := dial(t, n, as("B")+"SUB inbox.* 9\r\nPUB a.help inbox.1 2\r\nhi\r\n")
@@ -175,6 +228,26 @@ func TestMapping(t *testing.T) {
 	s := dial(t, n, as("B")+"SUB new.* 1\r\nSUB old.* 2\r\nPUB old.x 2\r\nhi\r\n")
 	s.want(message("new.x", "1", "hi"))
 	s.sync()
+	header := "NATS/1.0 503\r\nNats-Subject: new.y\r\n\r\n"
+	s.send("UNSUB 1\r\nSUB r 3\r\nPUB old.y r 2\r\nhi\r\n")
+	s.want(fmt.Sprintf("HMSG r 3 %d %d\r\n%s\r\n", len(header), len(header), header))
+}
+
+// TestMappingAndPermissions has users publish by way of a mapping who may publish to its one end only.
+func TestMappingAndPermissions(t *testing.T) {
+	n := startNode(t, Options{
+		Authenticator: users(t,
+			auth.User{Name: "from", Permissions: only([]string{"old"}, nil)},
+			auth.User{Name: "to", Permissions: only([]string{"new"}, nil)}),
+		Accounts: []AccountOptions{
+			{Name: GlobalAccount, Mappings: []Mapping{{Subject: "old", Destinations: []MappedTo{{Subject: "new", Weight: 100}}}}},
+		},
+	})
+	s := dial(t, n, as("to")+"SUB new 1\r\n")
+	s.sync()
+	dial(t, n, as("from")+"PUB old 2\r\nhi\r\n").want("-ERR 'Permissions Violation for Publish to \"new\"'\r\n")
+	s.send("PUB old 2\r\nho\r\n")
+	s.want(message("new", "1", "ho"))
 }
 
 func TestAccountLimits(t *testing.T) {
@@ -184,7 +257,7 @@ func TestAccountLimits(t *testing.T) {
 	s.send("SUB d 4\r\n")
 	s.want("-ERR 'maximum subscriptions exceeded'\r\n")
 	for range 4 {
-		dial(t, n, as("B")).sync()
+		dial(t, n, as("B")+"SUB a 1\r\n").sync() // the limit is one of each
 	}
 	dial(t, n, as("B")).want("-ERR 'maximum account active connections exceeded'\r\n")
 	s.send("PUB x 1001\r\n")

@@ -21,7 +21,7 @@ type AccountOptions struct {
 
 // AccountLimits bound an account on this node. 0 is no limit.
 type AccountLimits struct {
-	// MaxConnections is the number of clients, MaxSubscriptions that of their subscriptions together.
+	// MaxConnections is the number of clients, MaxSubscriptions that of the subscriptions of each.
 	MaxConnections, MaxSubscriptions int
 	// MaxPayload is the size of a message in bytes.
 	MaxPayload int

@@ -225,7 +225,7 @@ func (c *client) trySubscribe(op *wire.Op) (refused string) {
 		return refusedSubscription(subject, queue)
 	case opts.MaxSubscriptionTokens > 0 && subjects.NumTokens(subject) > opts.MaxSubscriptionTokens:
 		return fmt.Sprintf("%s%q, too many tokens", wire.TextPermissionSubscribe, subject)
-	case opts.MaxSubscriptions > 0 && c.subs.len() >= opts.MaxSubscriptions, c.home.Load().isFull():
+	case c.isFull():
 		return wire.TextMaxSubscriptions
 	case c.subs.has(op.SID):
 		return ""

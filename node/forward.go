@@ -45,18 +45,6 @@ func mostSpecific(x *subjects.Index[*mapping], subject []byte) *mapping {
 	return best
 }
 
-// forward delivers a message of a client by way of its detour. It reports whether there is anybody who
-// gets it.
-func (w *work) forward(e *entry, op *wire.Op) bool {
-	d := e.detour
-	if d.mapping == nil {
-		return w.deliverAll(e, op, longestChain)
-	}
-	mapped := *op
-	mapped.Subject = []byte(d.mapping.pick(string(op.Subject)))
-	return w.deliverAll(w.cache.lookup(mapped.Subject), &mapped, longestChain)
-}
-
 // deliverAll delivers a message in the current account, and in those that the account has services of.
 func (w *work) deliverAll(e *entry, op *wire.Op, depth int) bool {
 	d := e.detour // e may be used again for another subject
@@ -86,6 +74,7 @@ func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
 	home := w.cache.account
 	request := *op
 	request.Subject, request.Tail = []byte(subject), nil
+	w.introduce(&request)
 	if len(op.Reply) > 0 {
 		reply, news := s.to.replies.expect(&owed{
 			to:        home,

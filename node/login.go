@@ -169,10 +169,15 @@ func (l *AccountLimits) excludes(n int64) bool {
 	return l.MaxConnections > 0 && n > int64(l.MaxConnections)
 }
 
-// isFull reports whether the account may have no more subscriptions.
-func (a *account) isFull() bool {
-	limit := a.terms.Load().limits.MaxSubscriptions
-	return limit > 0 && a.subscriptions.Load() >= int64(limit)
+// isFull reports whether the client may have no more subscriptions.
+func (c *client) isFull() bool {
+	n := c.subs.len()
+	for _, limit := range [...]int{c.node.options().MaxSubscriptions, c.home.Load().terms.Load().limits.MaxSubscriptions} {
+		if limit > 0 && n >= limit {
+			return true
+		}
+	}
+	return false
 }
 
 // maySubscribe reports whether the client has the permission to subscribe.

@@ -18,6 +18,12 @@ func (c *client) publish(w *work, op *wire.Op) {
 		c.refuse(w, wire.TextInvalidPublishSubject)
 	}
 	e := w.cache.lookup(op.Subject)
+	if d := e.detour; d != nil && d.mapping != nil {
+		// The permission counts for where the message goes.
+		mapped := *op
+		mapped.Subject = []byte(d.mapping.pick(string(op.Subject)))
+		op, e = &mapped, w.cache.lookup(mapped.Subject)
+	}
 	if e.denied && !c.mayAnswer(op.Subject) {
 		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, op.Subject))
 		return
@@ -27,12 +33,7 @@ func (c *client) publish(w *work, op *wire.Op) {
 		return
 	}
 	c.ok(w)
-	delivered := false
-	if e.detour == nil {
-		delivered = w.deliver(e, op)
-	} else {
-		delivered = w.forward(e, op)
-	}
+	delivered := w.deliverAll(e, op, longestChain)
 	if !delivered && len(op.Reply) > 0 && c.options.NoResponders {
 		c.noResponders(w, op)
 	}
