@@ -210,6 +210,66 @@ func TestRequestInfoThroughAccounts(t *testing.T) {
 	service.requestedWith("a", "1", `NATS/1.0|Nats-Request-Info: {"acc":"C","svc":"B"}||hi`)
 }
 
+// TestAnswersThatEnd has services answer in several parts, of which an empty one is the last.
+func TestAnswersThatEnd(t *testing.T) {
+	n := startTenants(t)
+	service := dial(t, n, as("A")+"SUB list.* 1\r\n")
+	service.sync()
+	client := dial(t, n, as("B")+"SUB r 9\r\nPUB list.x r 2\r\nhi\r\n")
+	reply := service.requested("list.x", "1", "hi")
+	service.send(fmt.Sprintf("PUB %[1]s 2\r\n1 \r\nPUB %[1]s 2\r\n2 \r\nPUB %[1]s 0\r\n\r\nPUB %[1]s 2\r\nno\r\n", reply))
+	client.want(message("r", "9", "1 ") + message("r", "9", "2 ") + message("r", "9", ""))
+	service.sync()
+	client.sync()
+
+	client.send("UNSUB 9\r\nPUB list.x r 2\r\nhi\r\n")
+	reply = service.requested("list.x", "1", "hi")
+	service.send(fmt.Sprintf("PUB %s 2\r\nno\r\n", reply)) // reaches nobody, so that is the end as well
+	service.sync()
+	client.send("SUB r 9\r\n")
+	client.sync()
+	service.send(fmt.Sprintf("PUB %s 2\r\nno\r\n", reply))
+	service.sync()
+	client.sync()
+}
+
+// TestAnswerThatAsks has a service ask back.
+func TestAnswerThatAsks(t *testing.T) {
+	n := startTenants(t)
+	service := dial(t, n, as("A")+"SUB help 1\r\nSUB more 2\r\n")
+	service.sync()
+	client := dial(t, n, as("B")+"SUB r 9\r\nPUB a.help r 2\r\nhi\r\n")
+	service.send("PUB " + service.requested("help", "1", "hi") + " more 5\r\nwhat?\r\n")
+	var back string
+	if _, err := fmt.Sscanf(client.line(), "MSG r 9 %s 5", &back); err != nil || !strings.HasPrefix(back, "_R_.") {
+		t.Fatalf("who asks is to answer to %q", back)
+	}
+	client.want("what?\r\n")
+	client.send(fmt.Sprintf("PUB %[1]s 4\r\nthat\r\nPUB %[1]s 2\r\nno\r\n", back))
+	service.want(message("more", "2", "that"))
+	client.sync()
+	service.sync()
+	dial(t, n, as("B")+"PUB more 2\r\nno\r\n").sync()
+	service.sync()
+}
+
+// TestMappingOfExporter has a service under a subject that its account replaces.
+func TestMappingOfExporter(t *testing.T) {
+	n := startNode(t, Options{Authenticator: byName{}, Accounts: []AccountOptions{
+		{
+			Name:     "A",
+			Exports:  []Export{{Subject: "old.*", Service: true}},
+			Mappings: []Mapping{{Subject: "old.*", Destinations: []MappedTo{{Subject: "new.$1", Weight: 100}}}},
+		},
+		{Name: "B", Imports: []Import{{Account: "A", Subject: "old.*", Service: true}}},
+	}})
+	service := dial(t, n, as("A")+"SUB > 1\r\n")
+	service.sync()
+	dial(t, n, as("B")+"PUB old.x r 2\r\nhi\r\n").sync()
+	service.requested("new.x", "1", "hi")
+	service.sync()
+}
+
 func TestServiceImportWithoutService(t *testing.T) {
 	n := startTenants(t)
 	client := dial(t, n, as("B")+"SUB inbox.* 9\r\nPUB a.help inbox.1 2\r\nhi\r\n")

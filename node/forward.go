@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"shoal/subjects"
 	"shoal/wire"
 )
@@ -45,6 +47,17 @@ func mostSpecific(x *subjects.Index[*mapping], subject []byte) *mapping {
 	return best
 }
 
+// lookup returns who receives a message in the current account, of which it gets the subject that the
+// account has for it.
+func (w *work) lookup(op *wire.Op) *entry {
+	e := w.cache.lookup(op.Subject)
+	if d := e.detour; d != nil && d.mapping != nil {
+		op.Subject = []byte(d.mapping.pick(string(op.Subject)))
+		e = w.cache.lookup(op.Subject)
+	}
+	return e
+}
+
 // deliverAll delivers a message in the current account, and in those that the account has services of.
 func (w *work) deliverAll(e *entry, op *wire.Op, depth int) bool {
 	d := e.detour // e may be used again for another subject
@@ -75,23 +88,29 @@ func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
 	request := *op
 	request.Subject, request.Tail = []byte(subject), nil
 	w.introduce(&request)
-	if len(op.Reply) > 0 {
-		reply, news := s.to.replies.expect(&owed{
-			to:        home,
-			subject:   string(op.Reply),
-			once:      s.once,
-			threshold: s.threshold,
-		})
-		request.Reply = []byte(reply)
-		w.batch.changed = w.batch.changed || news
-	}
+	w.redirect(&request, s.to, s.once, s.threshold)
 	w.cache.enter(s.to)
-	delivered := w.deliverAll(w.cache.lookup(request.Subject), &request, depth)
+	delivered := w.deliverAll(w.lookup(&request), &request, depth)
 	w.cache.enter(home)
-	if !delivered && len(op.Reply) > 0 {
+	if !delivered {
 		s.to.replies.drop(string(request.Reply))
 	}
 	return delivered
+}
+
+// redirect gives a message that leaves the current account a reply subject in the one that it goes to.
+func (w *work) redirect(op *wire.Op, other *account, once bool, threshold time.Duration) {
+	if len(op.Reply) == 0 {
+		return
+	}
+	reply, news := other.replies.expect(&owed{
+		to:        w.cache.account,
+		subject:   string(op.Reply),
+		once:      once,
+		threshold: threshold,
+	})
+	op.Reply, op.Tail = []byte(reply), nil
+	w.batch.changed = w.batch.changed || news
 }
 
 // answer delivers the response of a service in the account that has asked.
@@ -103,10 +122,17 @@ func (w *work) answer(op *wire.Op) bool {
 	}
 	response := *op
 	response.Subject, response.Queues = []byte(o.subject), nil
+	w.redirect(&response, o.to, o.once, o.threshold)
 	w.cache.enter(o.to)
 	w.answering = true
 	delivered := w.deliverAll(w.cache.lookup(response.Subject), &response, 0)
 	w.answering = false
 	w.cache.enter(here)
+	if !delivered {
+		o.to.replies.drop(string(response.Reply))
+	}
+	if !delivered || len(op.Payload) == 0 { // an empty message ends a stream
+		here.replies.drop(string(op.Subject))
+	}
 	return delivered
 }

@@ -58,7 +58,6 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		Port:         a.port,
 		Headers:      !n.options().NoHeaders,
 		AuthRequired: n.options().Authenticator != nil && (connected || n.options().Authenticator.Anonymous() == nil),
-		Nonce:        c.nonce,
 		MaxPayload:   c.maxPayload(),
 		ClientID:     c.id,
 		ClientIP:     c.ip(),
@@ -73,6 +72,9 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 	}
 	if n.options().Cluster.Port != 0 {
 		info.Cluster, _ = n.cluster.get()
+	}
+	if !connected && !c.informed.Load() {
+		info.Nonce = c.nonce // is of use in the first one
 	}
 	if connected {
 		account := c.home.Load()

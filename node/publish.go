@@ -17,13 +17,7 @@ func (c *client) publish(w *work, op *wire.Op) {
 	if c.options.Pedantic && !literal(op.Subject) {
 		c.refuse(w, wire.TextInvalidPublishSubject)
 	}
-	e := w.cache.lookup(op.Subject)
-	if d := e.detour; d != nil && d.mapping != nil {
-		// The permission counts for where the message goes.
-		mapped := *op
-		mapped.Subject = []byte(d.mapping.pick(string(op.Subject)))
-		op, e = &mapped, w.cache.lookup(mapped.Subject)
-	}
+	e := w.lookup(op) // the permission is one for where the message goes
 	if e.denied && !c.mayAnswer(op.Subject) {
 		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, op.Subject))
 		return
