@@ -22,7 +22,8 @@ import (
 // alone. Until it has come, the dialling side listens to nothing else, and sends neither interest nor
 // messages. Whoever has been told by gossip where a peer is has come to the right place only then.
 //
-// Neither proof is one for the other direction, or for other servers, or a second time. The dialling side
+// Neither proof is one for the other direction, or for other servers, or a second time; with TLS, neither
+// is one for another connection, such as those of somebody in between. The dialling side
 // proves itself first, because anybody can dial, but few are dialled: so what an HMAC gives away, a chance
 // to guess the password, is for those to whom the cluster has been led.
 //
@@ -45,10 +46,15 @@ func newNonce() string {
 	return hex.EncodeToString(b[:])
 }
 
-// proofs returns the proofs of the two sides of a handshake.
-func proofs(key []byte, acceptsNonce, dialsNonce, acceptsID, dialsID, cluster string) (dials, accepts []byte) {
+// proofs returns the proofs of the two sides of a handshake. binding is what ties them to an encrypted
+// connection.
+func proofs(key []byte, acceptsNonce, dialsNonce, acceptsID, dialsID, cluster, binding string) (dials, accepts []byte) {
 	of := func(what string) []byte {
-		return code(key, what, acceptsNonce, dialsNonce, acceptsID, dialsID, cluster)
+		parts := []string{what, acceptsNonce, dialsNonce, acceptsID, dialsID, cluster}
+		if binding != "" {
+			parts = append(parts, binding)
+		}
+		return code(key, parts...)
 	}
 	return of("dial"), of("accept")
 }
@@ -80,7 +86,11 @@ func (r *route) authenticate(o *wire.ConnectOptions) error {
 	case p.nonce == "":
 		return refusedLogin(errors.New("it proves to know a password that is not known here, or only as a hash"))
 	}
-	dials, accepts := proofs(r.node.ownKey(), p.nonce, o.ShoalNonce, r.node.id, o.Name, o.Cluster)
+	binding, err := r.binding()
+	if err != nil {
+		return refusedLogin(err)
+	}
+	dials, accepts := proofs(r.node.ownKey(), p.nonce, o.ShoalNonce, r.node.id, o.Name, o.Cluster, binding)
 	if o.Name == "" || o.Name == r.node.id || !isCode(o.ShoalProof, dials) {
 		return refusedLogin(errors.New("its proof is wrong, it does not know the user and the password of --cluster here"))
 	}
@@ -114,7 +124,11 @@ func (r *route) credentials(o *wire.ConnectOptions, info *wire.ServerInfo) error
 		return r.distrust(info, "asks for the password, of which this node has only a hash; its --cluster needs it in clear")
 	case r.isShoal && info.Shoal.Nonce != "":
 		nonce := newNonce()
-		dials, accepts := proofs(r.node.secrets.key(user, password), info.Shoal.Nonce, nonce, info.ID, r.node.id, o.Cluster)
+		binding, err := r.binding()
+		if err != nil {
+			return refusedLogin(err)
+		}
+		dials, accepts := proofs(r.node.secrets.key(user, password), info.Shoal.Nonce, nonce, info.ID, r.node.id, o.Cluster, binding)
 		o.ShoalNonce, o.ShoalProof = nonce, hex.EncodeToString(dials)
 		r.proof.expected = accepts
 		return nil

@@ -302,41 +302,41 @@ func TestFakeDialler(t *testing.T) {
 		ok      bool
 	}{
 		{"genuine", func(nonce string) (string, string, string) {
-			dials, _ := proofs(key, nonce, "n", a.ID(), id, "C")
+			dials, _ := proofs(key, nonce, "n", a.ID(), id, "C", "")
 			return hex.EncodeToString(dials), id, "C"
 		}, id, true},
 		{"made up", func(string) (string, string, string) { return strings.Repeat("00", 32), id, "C" }, id, false},
 		{"not hex", func(string) (string, string, string) { return "proof", id, "C" }, id, false},
 		{"wrong password", func(nonce string) (string, string, string) {
-			dials, _ := proofs(a.secrets.key("u", "x"), nonce, "n", a.ID(), id, "C")
+			dials, _ := proofs(a.secrets.key("u", "x"), nonce, "n", a.ID(), id, "C", "")
 			return hex.EncodeToString(dials), id, "C"
 		}, id, false},
 		{"wrong user", func(nonce string) (string, string, string) {
-			dials, _ := proofs(a.secrets.key("v", "opensesame"), nonce, "n", a.ID(), id, "C")
+			dials, _ := proofs(a.secrets.key("v", "opensesame"), nonce, "n", a.ID(), id, "C", "")
 			return hex.EncodeToString(dials), id, "C"
 		}, id, false},
 		{"repeated", func(string) (string, string, string) {
-			dials, _ := proofs(key, "an older nonce", "n", a.ID(), id, "C")
+			dials, _ := proofs(key, "an older nonce", "n", a.ID(), id, "C", "")
 			return hex.EncodeToString(dials), id, "C"
 		}, id, false},
 		{"for another", func(nonce string) (string, string, string) {
-			dials, _ := proofs(key, nonce, "n", "ANOTHER", id, "C")
+			dials, _ := proofs(key, nonce, "n", "ANOTHER", id, "C", "")
 			return hex.EncodeToString(dials), id, "C"
 		}, id, false},
 		{"of the accepting side", func(nonce string) (string, string, string) {
-			_, accepts := proofs(key, nonce, "n", a.ID(), id, "C")
+			_, accepts := proofs(key, nonce, "n", a.ID(), id, "C", "")
 			return hex.EncodeToString(accepts), id, "C"
 		}, id, false},
 		{"another cluster", func(nonce string) (string, string, string) {
-			dials, _ := proofs(key, nonce, "n", a.ID(), id, "D")
+			dials, _ := proofs(key, nonce, "n", a.ID(), id, "D", "")
 			return hex.EncodeToString(dials), id, "C"
 		}, id, false},
 		{"by the node itself", func(nonce string) (string, string, string) {
-			dials, _ := proofs(key, nonce, "n", a.ID(), a.ID(), "C")
+			dials, _ := proofs(key, nonce, "n", a.ID(), a.ID(), "C", "")
 			return hex.EncodeToString(dials), a.ID(), "C"
 		}, id, false},
 		{"of another ID", func(nonce string) (string, string, string) {
-			dials, _ := proofs(key, nonce, "n", a.ID(), "OTHER", "C")
+			dials, _ := proofs(key, nonce, "n", a.ID(), "OTHER", "C", "")
 			return hex.EncodeToString(dials), "OTHER", "C"
 		}, id, false},
 	} {
@@ -360,7 +360,7 @@ func TestFakeDialler(t *testing.T) {
 				return
 			}
 			again, err := wire.ParseInfo([]byte(strings.TrimPrefix(p.line(), "INFO ")))
-			_, accepts := proofs(key, info.Shoal.Nonce, "n", a.ID(), id, "C")
+			_, accepts := proofs(key, info.Shoal.Nonce, "n", a.ID(), id, "C", "")
 			if err != nil || !isCode(again.Shoal.Proof, accepts) {
 				t.Errorf("the second INFO is %+v, %v", again, err)
 			}

@@ -123,8 +123,17 @@ func (o *ClusterOptions) validate() error {
 			return fmt.Errorf("cluster_advertise: %w", err)
 		}
 	}
+	if o.TLS != nil {
+		if err := o.TLS.validate(); err != nil {
+			return fmt.Errorf("cluster tls: %w", err)
+		}
+	}
 	for _, u := range o.Routes {
-		if err := validateRoute(u); err != nil {
+		err := validateRoute(u)
+		if err == nil && u.Scheme == "tls" && o.TLS == nil {
+			err = fmt.Errorf("%q needs a certificate, by cluster { tls }", u.Redacted())
+		}
+		if err != nil {
 			return fmt.Errorf("routes: %w", err)
 		}
 	}
@@ -133,7 +142,7 @@ func (o *ClusterOptions) validate() error {
 
 func validateRoute(u *url.URL) error {
 	switch {
-	case u.Scheme != "nats" && u.Scheme != "nats-route":
+	case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "nats-route":
 		return fmt.Errorf("%q is not nats://host:port", u.Redacted())
 	case u.Hostname() == "":
 		return fmt.Errorf("%q has no host", u.Redacted())

@@ -121,6 +121,9 @@ func resolve(ctx context.Context, addr string, try int) (one string, sole bool, 
 // errNotChosen is the usual end of a connection when two servers dial each other at the same moment.
 var errNotChosen = errors.New("the peer has closed the connection, perhaps in favour of another")
 
+// errNoInfo is how a server that wants TLS ends a connection without.
+var errNoInfo = errors.New("it has closed the connection without INFO; if its cluster has TLS, this one needs it as well")
+
 // attemptEnded notes the end of a connection that was dialled and has not become a route.
 func (n *Node) attemptEnded(r *route) {
 	e := r.ending.Load()
@@ -132,6 +135,8 @@ func (n *Node) attemptEnded(r *route) {
 	case e.reason == reasonServerShutdown:
 	case e.reason == reasonClientClosed && e.err == nil && r.remote.Load() != nil:
 		n.attemptFailed(r.attempt.of, errNotChosen)
+	case e.reason == reasonClientClosed && e.err == nil && n.options().Cluster.TLS == nil:
+		n.attemptFailed(r.attempt.of, errNoInfo)
 	default:
 		err := errors.New(string(e.reason))
 		if e.err != nil {

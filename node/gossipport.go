@@ -63,12 +63,19 @@ func (n *Node) dialGossip(ctx context.Context, addr string, named bool) (_ net.C
 	if !ok {
 		deadline = time.Now().Add(handshakeTime)
 	}
+	stream, err := n.encryptGossip(nc, addr, deadline)
+	if err != nil {
+		return nil, err
+	}
 	if err := nc.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
 	const maxInfo = 256 << 10
-	r := bufio.NewReaderSize(io.LimitReader(nc, maxInfo), 4<<10)
+	r := bufio.NewReaderSize(io.LimitReader(stream, maxInfo), 4<<10)
 	line, err := r.ReadString('\n')
+	if errors.Is(err, io.EOF) && n.options().Cluster.TLS == nil {
+		err = errNoInfo
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read INFO from %s: %w", addr, err)
 	}
@@ -86,7 +93,7 @@ func (n *Node) dialGossip(ctx context.Context, addr string, named bool) (_ net.C
 		}
 		return nil, &NotShoalError{Addr: addr, Name: info.Name}
 	}
-	if _, err := io.WriteString(nc, gossipLine); err != nil {
+	if _, err := io.WriteString(stream, gossipLine); err != nil {
 		return nil, err
 	}
 	if err := nc.SetDeadline(time.Time{}); err != nil {
@@ -96,7 +103,7 @@ func (n *Node) dialGossip(ctx context.Context, addr string, named bool) (_ net.C
 	if err != nil {
 		return nil, err
 	}
-	return &prefixedConn{Conn: nc, r: io.MultiReader(bytes.NewReader(bytes.Clone(rest)), nc)}, nil
+	return &prefixedConn{Conn: stream, r: io.MultiReader(bytes.NewReader(bytes.Clone(rest)), stream)}, nil
 }
 
 // joinRoute takes the address of a server that does not gossip as that of a route.

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -201,9 +200,6 @@ func (o Options) Validate() error {
 		if err := o.TLS.validate(); err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
-	}
-	if o.Cluster.TLS != nil {
-		return errors.New("cluster tls: this version cannot encrypt routes, and will not serve them in clear instead")
 	}
 	if o.LameDuckGrace > o.LameDuckDuration {
 		return fmt.Errorf("lame_duck_grace_period: %v exceeds lame_duck_duration (%v)", o.LameDuckGrace, o.LameDuckDuration)

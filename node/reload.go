@@ -167,7 +167,7 @@ func (n *Node) reloadCluster(ctx context.Context, old, opts *ClusterOptions) {
 	// dialled decide for themselves.
 	secret := opts.User != old.User || opts.Password != old.Password
 	// What two servers have agreed on they agree on anew.
-	agreed := opts.Compression != old.Compression || opts.PoolSize != old.PoolSize
+	agreed := (opts.TLS == nil) != (old.TLS == nil) || opts.Compression != old.Compression || opts.PoolSize != old.PoolSize
 	for _, r := range n.routes.everyone() {
 		switch {
 		case agreed:

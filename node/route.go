@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -60,8 +61,21 @@ func (n *Node) newRoute(nc net.Conn, a *attempt) *route {
 	return r
 }
 
-// begin sends what an accepting side begins with, and starts the goroutine of a route.
+// begin starts the goroutine of a route.
 func (r *route) begin() {
+	go func() {
+		defer r.node.wg.Done() // routes.add has counted it
+		if err := r.encrypt(); err != nil {
+			r.conclude(err)
+			return
+		}
+		r.greet()
+		r.conn.serve()
+	}()
+}
+
+// greet sends what an accepting side begins with, and starts the alarms.
+func (r *route) greet() {
 	n := r.node
 	if r.attempt == nil {
 		info := n.routeInfo(nil)
@@ -73,14 +87,10 @@ func (r *route) begin() {
 	if r.attempt == nil && n.options().Cluster.User != "" {
 		patience = n.options().AuthTimeout
 	}
-	n.alarms.set(&r.handshake, r.start.Add(patience))
+	n.alarms.set(&r.handshake, time.Now().Add(patience))
 	r.ping.fire = r.checkPing
 	r.probing.alarm.fire = r.checkProbe
 	r.vigil.init(r)
-	go func() {
-		defer n.wg.Done() // routes.add has counted it
-		r.conn.serve()
-	}()
 }
 
 // peer returns what the other side has said of itself, or nil.
@@ -105,6 +115,9 @@ func (r *route) admit(b []byte) error {
 	}
 	if beginsGossip(b) {
 		return errHandedOver
+	}
+	if beginsTLS(b) {
+		return &ending{reason: reasonProtocol, err: errors.New("it wants TLS, which --cluster does not have here")}
 	}
 	if b[0]|0x20 != 'c' {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}

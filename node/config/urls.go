@@ -27,7 +27,7 @@ func ClusterURL(text string) (*url.URL, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: is not a URL, write nats://host:%d, and in a user or password %%40 for @, %%2F for / "+
 			"and so on", ShownURL(text), node.DefaultClusterPort)
-	case u.Scheme != "nats" && u.Scheme != "nats-route":
+	case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "nats-route":
 		return nil, fmt.Errorf("%s: %q is not spoken between servers, write nats://", ShownURL(text), u.Scheme)
 	case u.Host == "":
 		return nil, fmt.Errorf("%s: has neither host nor port, write nats://host:%d", ShownURL(text), node.DefaultClusterPort)
