@@ -18,7 +18,8 @@ type account struct {
 	// configured says that clients may work in it. A peer may have accounts that this node has not.
 	configured atomic.Bool
 
-	clients atomic.Int64
+	clients       atomic.Int64
+	slowConsumers atomic.Uint64
 }
 
 // mostAccounts bounds the accounts that peers can make the node remember.

@@ -253,6 +253,7 @@ func (b *batch) send() {
 }
 
 func (b *batch) sendTo(r *receiver, s *stream) {
+	s.at = b.gathering.now
 	var waiting int
 	switch c := r.conn; {
 	case b.isWide:

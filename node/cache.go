@@ -67,15 +67,17 @@ type cache struct {
 	receivers map[*conn]*receiver
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
+	admitted  int // entries in all pages
 
 	left     uint64 // how many clients had left when worn looked at the receivers
 	newSets  int    // sets made since the cache was empty
 	liveSets int    // groups of the entries, each of which may have a set
 
-	seed   maphash.Seed
-	seen   []uint32 // hashes of subjects that were not admitted
-	missed int      // how many were looked up since seen has this size
-	round  uint64   // number of calls of resolve
+	seed     maphash.Seed
+	seen     []uint32 // hashes of subjects that were not admitted
+	missed   int      // how many were looked up since seen has this size
+	round    uint64   // number of calls of resolve
+	resolved uint64   // those that are not in the tally
 
 	// once is the entry of a subject that is not admitted. Its memory is used again after the
 	// batch, or for the next such entry if there was nobody to receive it.
@@ -141,6 +143,8 @@ func (c *cache) miss(subject []byte) *entry {
 		c.entries = make(map[string]*entry)
 	}
 	c.entries[e.subject] = e
+	c.admitted++
+	c.self.node.cached.Add(1)
 	c.liveSets += len(e.groups)
 	c.last = e
 	return e
@@ -171,6 +175,7 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	}
 	c.remote = c.remote[:0]
 	c.round++
+	c.resolved++
 	plain := c.result.Plain
 	for _, s := range plain {
 		if c.excluded(s) {
@@ -373,7 +378,8 @@ func (c *cache) worn() bool {
 // forget empties the cache. It must not be called within a batch.
 func (c *cache) forget() {
 	c.total.Add(-c.bytes)
-	c.bytes, c.newSets, c.liveSets = 0, 0, 0
+	c.self.node.cached.Add(-int64(c.admitted))
+	c.bytes, c.admitted, c.newSets, c.liveSets = 0, 0, 0, 0
 	c.page, c.others, c.receivers, c.sets = page{}, nil, nil, nil
 	c.seen, c.missed = nil, 0
 	c.once, c.spare = entry{}, nil

@@ -34,6 +34,7 @@ type client struct {
 	nonce     string // that the client may have to sign
 
 	identity atomic.Pointer[auth.Identity] // nil if everybody is let in
+	said     atomic.Pointer[introduction]
 	// entitledBy are the options that a new client was judged by.
 	entitledBy *Options
 	// secureFirst says that the handshake of TLS comes, or has come, before INFO.
@@ -121,7 +122,8 @@ func (c *client) introduced() bool {
 }
 
 // left implements handler.
-func (c *client) left() {
+func (c *client) left(e *ending, subscriptions int) {
+	c.node.closed.add(c.epitaph(e, subscriptions), c.node.options().MaxClosedClients)
 	c.node.alarms.cancel(&c.ping)
 	c.node.alarms.cancel(&c.login)
 	c.node.clients.remove(c)
@@ -133,6 +135,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if err := c.options.Merge(op.Arg); err != nil {
 		return err
 	}
+	c.introduce()
 	o := &c.options
 	if o.Account != "" || o.NewAccount {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
@@ -286,7 +289,7 @@ func (c *client) checkPing(now time.Time) time.Time {
 	switch c.liveness.tick(now, busy, opts.MaxPingsOut) {
 	case livenessStale:
 		if c.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-			c.node.staleConnections.Add(1)
+			c.node.staleConnections.count(&c.conn)
 		}
 		return time.Time{}
 	case livenessPing:

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,15 +16,16 @@ type clients struct {
 	mu     sync.Mutex // guards the rest
 	max    int
 	byID   map[uint64]*client
-	closed *ending       // why nobody may connect any more
-	held   *ending       // why nobody may connect for the time being
-	empty  chan struct{} // closed when nobody is connected and nobody may connect any more
-	gone   traffic       // of clients that have left
+	closed *ending            // why nobody may connect any more
+	held   *ending            // why nobody may connect for the time being
+	empty  chan struct{}      // closed when nobody is connected and nobody may connect any more
+	gone   map[*account]*past // of clients that have left
 }
 
 func (t *clients) init(max int) {
 	t.max = max
 	t.byID = make(map[uint64]*client)
+	t.gone = make(map[*account]*past)
 	t.empty = make(chan struct{})
 }
 
@@ -70,7 +72,11 @@ func (t *clients) remove(c *client) {
 	defer t.mu.Unlock()
 	if t.byID[c.id] == c {
 		delete(t.byID, c.id)
-		t.gone.add(c.traffic())
+		home := c.home.Load()
+		if t.gone[home] == nil {
+			t.gone[home] = new(past)
+		}
+		t.gone[home].count(&c.conn)
 		t.left.Add(1)
 		if t.closed != nil && len(t.byID) == 0 {
 			close(t.empty)
@@ -104,15 +110,35 @@ func (t *clients) all() []*client {
 
 // total returns how many clients there are and what all clients, also those that left, have sent
 // and received.
-func (t *clients) total() (n int, sum traffic) {
-	all := t.all()
+func (t *clients) total() (n int, sum past) {
 	t.mu.Lock()
-	sum = t.gone
+	all := slices.Collect(maps.Values(t.byID))
+	for _, gone := range t.gone {
+		sum.merge(gone)
+	}
 	t.mu.Unlock()
 	for _, c := range all {
-		sum.add(c.traffic())
+		sum.count(&c.conn)
 	}
 	return len(all), sum
+}
+
+// byAccount returns what the clients of every account, also those that left, have sent and received.
+func (t *clients) byAccount() map[*account]traffic {
+	t.mu.Lock()
+	all := slices.Collect(maps.Values(t.byID))
+	sums := make(map[*account]traffic, len(t.gone))
+	for a, gone := range t.gone {
+		sums[a] = gone.traffic
+	}
+	t.mu.Unlock()
+	for _, c := range all {
+		home := c.home.Load()
+		sum := sums[home]
+		sum.add(c.traffic())
+		sums[home] = sum
+	}
+	return sums
 }
 
 // close ends all clients in good order and refuses new ones.

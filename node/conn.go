@@ -34,8 +34,8 @@ type handler interface {
 	handle(w *work, op *wire.Op) error
 	// introduced reports, once, that the handshake is over.
 	introduced() bool
-	// left is called when the connection has ended.
-	left()
+	// left is called when the connection has ended, with how and with the number of its subscriptions.
+	left(e *ending, subscriptions int)
 	// kind names what the connection is, for the log.
 	kind() string
 }
@@ -93,6 +93,7 @@ type conn struct {
 	inMsgs, inBytes atomic.Uint64
 	lastIn          atomic.Int64 // when the last operation came, in Unix nanoseconds
 	stalls          atomic.Uint64
+	tally           atomic.Pointer[tally] // nil before the first message
 }
 
 // work is what a reader needs to carry out operations.
@@ -103,6 +104,7 @@ type work struct {
 
 	consumed       int          // bytes parsed in this batch
 	msgs, bytes    uint64       // received in this batch, not yet published
+	fanOut, size   counts       // likewise, for the tally
 	active         bool         // an operation came that shows the client to be alive
 	interrupt      func() error // to be called before what follows the operation is parsed
 	picks          []*group     // of the current message
@@ -153,6 +155,7 @@ func (c *conn) conclude(err error) {
 	c.ending.CompareAndSwap(nil, endingOf(err))
 	e := c.ending.Load()
 	c.release()
+	subscriptions := c.subs.len()
 	// From here on nobody chooses this connection any more, and what was on its way still arrives.
 	c.unsubscribeAll()
 	c.visitors.wait()
@@ -175,7 +178,7 @@ func (c *conn) conclude(err error) {
 	if w := c.idle.Swap(nil); w != nil {
 		w.cache.forget()
 	}
-	c.handler.left()
+	c.handler.left(e, subscriptions)
 	c.logEnding(e)
 }
 
@@ -308,6 +311,7 @@ func (c *conn) finish(w *work) {
 	if w.msgs > 0 {
 		c.inMsgs.Add(w.msgs)
 		c.inBytes.Add(w.bytes)
+		c.count(w)
 		w.msgs, w.bytes = 0, 0
 	}
 	if w.active {
@@ -345,7 +349,8 @@ func (c *conn) cut(e *ending) bool {
 // cutSlow cuts a connection that does not read fast enough.
 func (c *conn) cutSlow(reason closeReason, err error) {
 	if c.cut(&ending{reason: reason, err: err}) {
-		c.node.slowConsumers.Add(1)
+		c.node.slowConsumers.count(c)
+		c.home.Load().slowConsumers.Add(1)
 	}
 }
 

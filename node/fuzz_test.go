@@ -40,7 +40,7 @@ func FuzzClient(f *testing.F) {
 			if w := c.idle.Swap(nil); w != nil {
 				w.cache.forget()
 			}
-			c.left()
+			c.left(&ending{reason: reasonClientClosed}, 0)
 		}
 		if got := n.accounts.len(); got != 0 {
 			t.Fatalf("%d subscriptions are left", got)
@@ -91,7 +91,7 @@ func FuzzRoute(f *testing.F) {
 			if w := r.idle.Swap(nil); w != nil {
 				w.cache.forget()
 			}
-			r.left()
+			r.left(&ending{reason: reasonClientClosed}, 0)
 			if got := len(n.Routes()); got != 0 {
 				t.Fatalf("%d routes are left", got)
 			}
@@ -100,7 +100,7 @@ func FuzzRoute(f *testing.F) {
 		if w := c.idle.Swap(nil); w != nil {
 			w.cache.forget()
 		}
-		c.left()
+		c.left(&ending{reason: reasonClientClosed}, 0)
 		if got := n.accounts.len(); got != 0 {
 			t.Fatalf("%d subscriptions are left", got)
 		}

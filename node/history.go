@@ -88,7 +88,7 @@ func (h *history) take(n *Node, now time.Time) {
 			}
 		}
 	}
-	h.last, h.clients, h.byRoute = now, clients, byRoute
+	h.last, h.clients, h.byRoute = now, clients.traffic, byRoute
 	h.subjects.take(n, now)
 }
 

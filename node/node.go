@@ -74,6 +74,7 @@ type Node struct {
 	works      sync.Pool // of *work
 	budget     pendingBudget
 	cacheBytes atomic.Int64
+	cached     atomic.Int64 // subjects in all caches
 	seed       maphash.Seed
 	firstPing  time.Duration
 	wideFanOut int
@@ -81,8 +82,9 @@ type Node struct {
 
 	warnings         rateLimit
 	handshakes       rateLimit
-	slowConsumers    atomic.Uint64
-	staleConnections atomic.Uint64
+	slowConsumers    mishaps
+	staleConnections mishaps
+	closed           closedClients
 	totalConnections atomic.Uint64
 
 	state state

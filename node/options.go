@@ -35,6 +35,8 @@ const (
 	DefaultAuthTimeout    = 2 * time.Second
 	DefaultLameDuck       = 2 * time.Minute
 	DefaultLameDuckGrace  = 10 * time.Second
+	// DefaultMaxClosedClients take a few megabytes.
+	DefaultMaxClosedClients = 10000
 )
 
 // RandomPort as a port lets the kernel choose a free one.
@@ -100,6 +102,10 @@ type Options struct {
 	// to [SystemAccount].
 	SystemAccount string
 
+	// MaxClosedClients is the number of clients that are remembered after they have gone, see
+	// [Node.Connections]; a negative value remembers none.
+	MaxClosedClients int
+
 	// Tags are words about the node for whoever looks at it.
 	Tags []string
 
@@ -137,6 +143,7 @@ func (o Options) withDefaults() Options {
 	}
 	setDefault(&o.AuthTimeout, DefaultAuthTimeout)
 	setDefault(&o.SystemAccount, SystemAccount)
+	setDefault(&o.MaxClosedClients, DefaultMaxClosedClients)
 	setDefault(&o.LameDuckDuration, DefaultLameDuck)
 	setDefault(&o.LameDuckGrace, min(DefaultLameDuckGrace, o.LameDuckDuration))
 	o.Cluster = o.Cluster.withDefaults(o.PingInterval)

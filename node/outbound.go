@@ -32,6 +32,7 @@ type outbound struct {
 
 	from uint64 // the connection that sent something last
 	at   int64  // when that was
+	last int64  // when messages were sent last, in Unix nanoseconds
 
 	msgs, bytes uint64 // messages sent and their payload bytes, for statistics
 }
@@ -150,6 +151,7 @@ func (c *conn) accept(s *stream) bool {
 		o.mu.Unlock()
 		return false
 	}
+	o.last = max(o.last, s.at)
 	o.msgs += s.msgs
 	o.bytes += s.bytes
 	return true
@@ -158,6 +160,19 @@ func (c *conn) accept(s *stream) bool {
 // sendLine is send for a few bytes that belong to no message.
 func (c *conn) sendLine(b []byte) {
 	c.send(&stream{buf: b, lines: true})
+}
+
+// outboundState is an outbound at one moment.
+type outboundState struct {
+	pending     int
+	last        int64
+	msgs, bytes uint64
+}
+
+func (o *outbound) state() outboundState {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return outboundState{o.size, o.last, o.msgs, o.bytes}
 }
 
 // sent returns the number of messages sent and of their bytes of payload.

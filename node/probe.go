@@ -52,7 +52,7 @@ func (r *route) checkProbe(now time.Time) time.Time {
 	p.until = time.Time{}
 	p.mu.Unlock()
 	if !until.IsZero() && !answered && r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-		r.node.staleConnections.Add(1)
+		r.node.staleConnections.count(&r.conn)
 	}
 	return time.Time{}
 }

@@ -73,6 +73,7 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		e = w.cache.lookup(op.Subject)
 	}
 	if len(w.picks)+len(w.peers) == 0 {
+		w.fanOut.add(0)
 		return false
 	}
 	size := len(op.Payload)
@@ -83,7 +84,7 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		tail = w.tail
 	}
 	var stripped []byte
-	delivered := false
+	receivers := 0
 	for i, g := range w.picks {
 		if !w.claim(g) {
 			if g.subs[0].queue == "" {
@@ -97,7 +98,7 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 				continue
 			}
 		}
-		delivered = true
+		receivers += len(g.subs)
 		if g.answers && len(op.Reply) > 0 {
 			g.expectAnswers(op.Reply)
 		}
@@ -121,7 +122,7 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		}
 	}
 	for _, g := range w.peers {
-		delivered = true
+		receivers += len(g.subs)
 		if b.full {
 			b.flushPart()
 		}
@@ -138,7 +139,8 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 			w.relay(g, g.bare, op, stripped, size-op.HeaderLen)
 		}
 	}
-	return delivered
+	w.fanOut.add(receivers)
+	return receivers > 0
 }
 
 // claim reserves a delivery to g, which fails if g is limited and another publisher has just taken

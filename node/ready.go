@@ -45,3 +45,17 @@ func (r *readiness) wait(ctx context.Context, timeout time.Duration) {
 func (n *Node) Synchronized() bool {
 	return n.members.isSettled() && n.targets.settled() && n.routes.synchronized()
 }
+
+// Ready reports whether the interest of all peers that were there when the node started has been known
+// once. It stays so when peers come and go later, which is what [Node.Synchronized] is about.
+func (n *Node) Ready() bool {
+	if !n.interest.enabled {
+		return true
+	}
+	select {
+	case <-n.readiness.ready:
+		return true
+	default:
+		return false
+	}
+}

@@ -176,7 +176,7 @@ func (r *route) mayPrecede(v wire.Verb) bool {
 }
 
 // left implements handler.
-func (r *route) left() {
+func (r *route) left(*ending, int) {
 	n := r.node
 	n.alarms.cancel(&r.ping)
 	n.alarms.cancel(&r.handshake)
@@ -267,7 +267,7 @@ func (r *route) checkPing(now time.Time) time.Time {
 	opts := r.node.options()
 	if r.liveness.tick(now, false, opts.MaxPingsOut) == livenessStale {
 		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-			r.node.staleConnections.Add(1)
+			r.node.staleConnections.count(&r.conn)
 		}
 		return time.Time{}
 	}

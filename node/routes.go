@@ -16,6 +16,7 @@ type routes struct {
 	all    map[*route]struct{}
 	links  map[string]*link // with registered connections, by ID of the peer
 	closed *ending          // why there are no more
+	gone   past             // of connections that have ended
 }
 
 func (t *routes) init() {
@@ -77,6 +78,7 @@ func (t *routes) unregister(r *route) (last bool) {
 func (t *routes) remove(r *route) {
 	t.mu.Lock()
 	delete(t.all, r)
+	t.gone.count(&r.conn)
 	t.mu.Unlock()
 	n := r.node
 	n.interest.leave(r)
@@ -180,6 +182,17 @@ func sortByAge(list []*route) {
 	slices.SortFunc(list, func(a, b *route) int { return cmp.Compare(a.id, b.id) })
 }
 
+// total returns what all connections, also those that have ended, have sent and received.
+func (t *routes) total() past {
+	t.mu.Lock()
+	sum, all := t.gone, slices.Collect(maps.Keys(t.all))
+	t.mu.Unlock()
+	for _, r := range all {
+		sum.count(&r.conn)
+	}
+	return sum
+}
+
 // everyone returns all connections, also those without a registered peer.
 func (t *routes) everyone() []*route {
 	t.mu.Lock()
@@ -275,6 +288,19 @@ type RouteInfo struct {
 	Compression string
 	// Synchronized says that the peer's interest at registration has been received.
 	Synchronized bool
+	// Subscribed is the peer's interest, if it was asked for.
+	Subscribed []Subscription
+}
+
+// RoutesWithInterest is like [Node.Routes], but tells also what each peer is interested in.
+func (n *Node) RoutesWithInterest() []RouteInfo {
+	list := n.routes.registered()
+	infos := make([]RouteInfo, len(list))
+	for i, r := range list {
+		infos[i] = r.describe()
+		infos[i].Subscribed = r.subscribed()
+	}
+	return infos
 }
 
 // Routes describes the registered connections to peers, the oldest first.

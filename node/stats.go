@@ -1,6 +1,9 @@
 package node
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats are the figures of a node at one moment.
 type Stats struct {
@@ -12,65 +15,73 @@ type Stats struct {
 	InMsgs, InBytes uint64
 	// OutMsgs and OutBytes are the messages that were delivered to clients.
 	OutMsgs, OutBytes uint64
+	// RouteInMsgs to RouteOutBytes are the messages that came from peers and went to them.
+	RouteInMsgs, RouteInBytes, RouteOutMsgs, RouteOutBytes uint64
 	// Subscriptions is the number of subscriptions of clients.
 	Subscriptions int
 	// Remotes is the number of peers that there is a route to, Routes that of the connections to
 	// them.
 	Remotes, Routes int
-	// SlowConsumers counts connections that were cut because they read too slowly.
-	SlowConsumers uint64
-	// StaleConnections counts connections that were closed because they did not answer PING.
-	StaleConnections uint64
+	// SlowConsumers counts clients that were cut because they read too slowly, SlowRoutes routes.
+	SlowConsumers, SlowRoutes uint64
+	// StaleConnections counts clients that were closed because they did not answer PING, StaleRoutes
+	// routes.
+	StaleConnections, StaleRoutes uint64
 	// StalledClients is the number of times that publishers were held up for a crowded consumer.
 	StalledClients uint64
-	// PendingBytes is the memory that holds bytes for connections that cannot take them yet.
-	PendingBytes int64
-}
-
-// traffic is what went over a connection.
-type traffic struct {
-	inMsgs, inBytes, outMsgs, outBytes, stalls uint64
-}
-
-func (t *traffic) add(o traffic) {
-	t.inMsgs += o.inMsgs
-	t.inBytes += o.inBytes
-	t.outMsgs += o.outMsgs
-	t.outBytes += o.outBytes
-	t.stalls += o.stalls
-}
-
-func (c *conn) traffic() traffic {
-	t := traffic{
-		inMsgs:  c.inMsgs.Load(),
-		inBytes: c.inBytes.Load(),
-		stalls:  c.stalls.Load(),
-	}
-	t.outMsgs, t.outBytes = c.out.sent()
-	return t
+	// PendingBytes is the memory that holds bytes for connections that cannot take them yet, and
+	// CacheBytes that of what readers remember about who receives what.
+	PendingBytes, CacheBytes int64
+	// FanOut has the number of receivers of every message, and Batch how many messages of one
+	// connection were taken at once.
+	FanOut, Batch Histogram
+	// Resolved counts messages whose receivers had to be looked up.
+	Resolved uint64
 }
 
 // Stats returns the current figures. It visits every connection.
 func (n *Node) Stats() Stats {
-	connections, t := n.clients.total()
+	connections, clients := n.clients.total()
+	peers := n.routes.total()
 	subscriptions, routes := n.accounts.len(), n.routes.registered()
 	for _, r := range routes {
 		subscriptions -= r.subs.len()
 	}
-	return Stats{
+	s := Stats{
 		Start:            n.start,
 		Connections:      uint64(connections),
 		TotalConnections: n.totalConnections.Load(),
-		InMsgs:           t.inMsgs,
-		InBytes:          t.inBytes,
-		OutMsgs:          t.outMsgs,
-		OutBytes:         t.outBytes,
+		InMsgs:           clients.inMsgs,
+		InBytes:          clients.inBytes,
+		OutMsgs:          clients.outMsgs,
+		OutBytes:         clients.outBytes,
+		RouteInMsgs:      peers.inMsgs,
+		RouteInBytes:     peers.inBytes,
+		RouteOutMsgs:     peers.outMsgs,
+		RouteOutBytes:    peers.outBytes,
 		Subscriptions:    subscriptions,
 		Remotes:          len(n.routes.list()),
 		Routes:           len(routes),
-		SlowConsumers:    n.slowConsumers.Load(),
-		StaleConnections: n.staleConnections.Load(),
-		StalledClients:   t.stalls,
+		SlowConsumers:    n.slowConsumers.clients.Load(),
+		SlowRoutes:       n.slowConsumers.routes.Load(),
+		StaleConnections: n.staleConnections.clients.Load(),
+		StaleRoutes:      n.staleConnections.routes.Load(),
+		StalledClients:   clients.stalls,
 		PendingBytes:     n.budget.bytes.Load(),
+		CacheBytes:       n.cacheBytes.Load(),
+	}
+	clients.merge(&peers)
+	s.FanOut, s.Batch, s.Resolved = clients.fanOut, clients.batch, clients.resolved
+	return s
+}
+
+// mishaps counts what happens to connections, by their kind.
+type mishaps struct{ clients, routes atomic.Uint64 }
+
+func (m *mishaps) count(c *conn) {
+	if c.isRoute {
+		m.routes.Add(1)
+	} else {
+		m.clients.Add(1)
 	}
 }

@@ -8,6 +8,7 @@ type stream struct {
 	kept  *chunk // copy of buf that outlives the batch, made when first needed
 	msgs  uint64
 	bytes uint64 // of payload
+	at    int64  // when the batch came, in Unix nanoseconds
 	lines bool   // there is something else than messages in it, which must not be dropped
 
 	firstHole, lastHole int // in batch.holes, as indexes from 1 on

@@ -16,6 +16,7 @@ type Index[V comparable] struct {
 	patterns trie[V]
 	changes  generations
 	n        atomic.Int64
+	inserted atomic.Uint64 // entries ever
 }
 
 // NewIndex returns an empty index.
@@ -35,6 +36,7 @@ func (x *Index[V]) Insert(subject, queue string, v V) bool {
 		return false
 	}
 	x.n.Add(1)
+	x.inserted.Add(1)
 	x.changes.bump(subject)
 	return true
 }
@@ -83,6 +85,9 @@ func (x *Index[V]) Invalidate(pattern string) { x.changes.bump(pattern) }
 
 // Len returns the number of entries.
 func (x *Index[V]) Len() int { return int(x.n.Load()) }
+
+// Inserted returns the number of entries that were ever inserted.
+func (x *Index[V]) Inserted() uint64 { return x.inserted.Load() }
 
 // All calls yield for the entries, in no particular order, until it returns
 // false. Entries that are inserted or removed meanwhile may be among them or
