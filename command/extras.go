@@ -60,7 +60,7 @@ func openExtras(s *settings, logger *slog.Logger) (_ *extras, err error) {
 func (x *extras) serve(m *monitored, logger *slog.Logger) {
 	if x.monitoring != nil {
 		m.httpPort = x.monitoring.port()
-		x.monitoring.serve(m.settings.below(monitor.New(m)), logger)
+		x.monitoring.serve(m.settings.below(monitor.NewHandler(monitor.New(m))), logger)
 	}
 	if x.profiling != nil {
 		x.profiling.serve(profiles(), logger)

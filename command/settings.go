@@ -179,7 +179,10 @@ func (s *settings) flags() []cli.Flag {
 			Value: number(&o.MaxTracedPayload, 0, math.MaxInt32)},
 
 		&cli.GenericFlag{Category: categoryHTTP, Name: "http_port", Aliases: []string{"m"},
-			Usage: "serve /varz, /routez, /clusterz and /healthz on this `PORT`", DefaultText: "off", Value: portValue{&s.Monitor.Port}},
+			Usage: "tell about the server over HTTP on this `PORT`, see /", DefaultText: "off", Value: portValue{&s.Monitor.Port}},
+		&cli.GenericFlag{Category: categoryHTTP, Name: "max_closed_clients",
+			Usage: "clients to remember that have gone, -1 is none, `N`",
+			Value: numberValue{&o.MaxClosedClients, -1, math.MaxInt32, "use -1 to remember none"}},
 		&cli.GenericFlag{Category: categoryHTTP, Name: "profile",
 			Usage: "serve Go's profiles on 127.0.0.1:`PORT`", DefaultText: "off", Value: portValue{&s.ProfilePort}},
 	})

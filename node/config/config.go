@@ -60,16 +60,17 @@ type Log struct {
 func Default() *Settings {
 	return &Settings{
 		Node: node.Options{
-			Host:           node.DefaultHost,
-			Port:           node.DefaultPort,
-			MaxConnections: node.DefaultMaxConnections,
-			MaxControlLine: node.DefaultMaxControlLine,
-			MaxPayload:     node.DefaultMaxPayload,
-			MaxPending:     node.DefaultMaxPending,
-			PendingBudget:  node.DefaultPendingBudget,
-			WriteDeadline:  node.DefaultWriteDeadline,
-			PingInterval:   node.DefaultPingInterval,
-			MaxPingsOut:    node.DefaultMaxPingsOut,
+			Host:             node.DefaultHost,
+			Port:             node.DefaultPort,
+			MaxConnections:   node.DefaultMaxConnections,
+			MaxControlLine:   node.DefaultMaxControlLine,
+			MaxPayload:       node.DefaultMaxPayload,
+			MaxPending:       node.DefaultMaxPending,
+			PendingBudget:    node.DefaultPendingBudget,
+			WriteDeadline:    node.DefaultWriteDeadline,
+			PingInterval:     node.DefaultPingInterval,
+			MaxPingsOut:      node.DefaultMaxPingsOut,
+			MaxClosedClients: node.DefaultMaxClosedClients,
 			// Those of AuthTimeout and LameDuckGrace depend on other options.
 			LameDuckDuration: node.DefaultLameDuck,
 			Cluster: node.ClusterOptions{

@@ -62,6 +62,7 @@ func TestLoad(t *testing.T) {
 		{"max_conn: 5, max_subs: -1, max_sub_tokens: 7, ping_max: 3", func(s *Settings) {
 			s.Node.MaxConnections, s.Node.MaxSubscriptionTokens, s.Node.MaxPingsOut = 5, 7, 3
 		}},
+		{"max_closed_clients: -1", func(s *Settings) { s.Node.MaxClosedClients = -1 }},
 		{"max_connections: 0", func(s *Settings) { s.Node.MaxConnections = -1 }},
 		{"max_control_line: 8KB\nmax_payload: 2mb\nmax_pending: 1GiB\npending_budget: 4G", func(s *Settings) {
 			s.Node.MaxControlLine, s.Node.MaxPayload = 8<<10, 2<<20
@@ -324,7 +325,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestErrorsAreToldTogether(t *testing.T) {
-	path := write(t, "x.conf", "gateway {}\nprot: 4222\nleafnodes {}\nmqtt {}\noperator: x\nresolver: MEMORY\nauthorization { auth_callout {} }\nmax_closed_clients: 5")
+	path := write(t, "x.conf", "gateway {}\nprot: 4222\nleafnodes {}\nmqtt {}\noperator: x\nresolver: MEMORY\nauthorization { auth_callout {} }\ndisable_sublist_cache: true")
 	_, warnings, err := Load(path, false)
 	list, ok := err.(Errors)
 	if !ok || len(list) != 7 {

@@ -57,6 +57,7 @@ func (b *block) limits(o *node.Options) {
 		o.MaxConnections = -1
 	}
 	b.limit(&o.MaxSubscriptions, "max_subscriptions", "max_subs")
+	b.number(&o.MaxClosedClients, -1, most, "max_closed_clients")
 	b.number(&o.MaxSubscriptionTokens, 1, math.MaxUint8, "max_subscription_tokens", "max_sub_tokens")
 	b.number(&o.MaxControlLine, 1, most, "max_control_line")
 	b.number(&o.MaxPayload, 1, most, "max_payload")
@@ -149,7 +150,6 @@ func (b *block) others() {
 	b.unsupported("rotation of its own, use logrotate and signal USR1", "logfile_size_limit", "log_size_limit")
 	b.unsupported("rotation of its own, use logrotate and signal USR1", "logfile_max_num", "log_max_num")
 	b.unsupported("metadata, use server_tags", "server_metadata")
-	b.needless("shoal keeps no such list", "max_closed_clients")
 	b.needless("shoal's cache of subjects is always on", "disable_sublist_cache", "no_sublist_cache")
 	b.needless("repeated errors are logged less and less often anyway", "connect_error_reports")
 	b.needless("repeated errors are logged less and less often anyway", "reconnect_error_reports")

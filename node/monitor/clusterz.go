@@ -1,11 +1,8 @@
 package monitor
 
-import (
-	"net/http"
-	"time"
-)
+import "time"
 
-// Clusterz is the answer of /clusterz: the cluster as this node sees it. Now is filled by the [Handler].
+// Clusterz is the answer of /clusterz: the cluster as this node sees it. Now is filled by the [Monitor].
 type Clusterz struct {
 	ServerID   string    `json:"server_id"`
 	ServerName string    `json:"server_name"`
@@ -75,8 +72,9 @@ type Gossip struct {
 	Encrypted      bool   `json:"encrypted"`
 }
 
-func (h *Handler) clusterz(w http.ResponseWriter, r *http.Request) {
-	z := h.source.Clusterz()
+// Clusterz describes the cluster as the node sees it.
+func (m *Monitor) Clusterz() Clusterz {
+	z := m.source.Clusterz()
 	z.Now = time.Now().UTC()
 	// Tools need not tell null from a list.
 	if z.Members == nil {
@@ -88,5 +86,5 @@ func (h *Handler) clusterz(w http.ResponseWriter, r *http.Request) {
 	if z.Drift == nil {
 		z.Drift = []Drift{}
 	}
-	replyIndented(w, r, z)
+	return z
 }

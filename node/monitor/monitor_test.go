@@ -2,26 +2,149 @@ package monitor
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
+
+	"shoal/node"
 )
 
-type fakeNode struct {
-	varz    Varz
-	routez  Routez
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what normally takes microseconds.
+const patience = 30 * time.Second
+
+// watched is a node that a test looks at.
+type watched struct {
+	t       *testing.T
+	node    *node.Node
 	cluster Clusterz
-	err     error
+	waiting bool  // it has not started
+	err     error // why it is not healthy
 }
 
-func (f fakeNode) Varz() Varz         { return f.varz }
-func (f fakeNode) Routez() Routez     { return f.routez }
-func (f fakeNode) Clusterz() Clusterz { return f.cluster }
-func (f fakeNode) Healthy() error     { return f.err }
+func (w *watched) Node() *node.Node   { return w.node }
+func (w *watched) Started() bool      { return !w.waiting }
+func (w *watched) Healthy() error     { return w.err }
+func (w *watched) Clusterz() Clusterz { return w.cluster }
+func (w *watched) Complete(v *Varz)   { v.HTTPHost, v.HTTPPort = "127.0.0.1", 8222 }
+
+// watch runs a node until the test ends.
+func watch(t *testing.T, opts node.Options) *watched {
+	t.Helper()
+	opts.Host, opts.Port = "127.0.0.1", node.RandomPort
+	n, err := node.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := n.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return &watched{t: t, node: n}
+}
+
+// peerOf is the options of a node that has others as routes.
+func peerOf(name string, others ...*watched) node.Options {
+	o := node.Options{ServerName: name, Cluster: node.ClusterOptions{
+		Name: "east", Host: "127.0.0.1", Port: node.RandomPort, NoGossip: true,
+	}}
+	for _, other := range others {
+		o.Cluster.Routes = append(o.Cluster.Routes, &url.URL{Scheme: "nats", Host: other.node.ClusterAddr().String()})
+	}
+	return o
+}
+
+// client connects and sends what is given, which ends with a PING, and waits for the answer.
+func (w *watched) client(send string) net.Conn {
+	w.t.Helper()
+	nc, err := net.Dial("tcp", w.node.Addr().String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { nc.Close() })
+	nc.SetDeadline(time.Now().Add(patience))
+	if _, err := nc.Write([]byte(send)); err != nil {
+		w.t.Fatal(err)
+	}
+	var got []byte
+	for b := make([]byte, 4096); !bytes.HasSuffix(got, []byte("PONG\r\n")); {
+		n, err := nc.Read(b)
+		if err != nil {
+			w.t.Fatalf("after %q: %v", got, err)
+		}
+		got = append(got, b[:n]...)
+	}
+	return nc
+}
+
+func (w *watched) handler() *Handler { return NewHandler(New(w)) }
+
+// get asks for a page and decodes the answer.
+func (w *watched) get(target string) map[string]any {
+	w.t.Helper()
+	r := get(w.handler(), "GET", target)
+	if r.Code != http.StatusOK {
+		w.t.Fatalf("%s: status %d, %s", target, r.Code, r.Body)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(r.Body.Bytes(), &got); err != nil {
+		w.t.Fatalf("%s: %v", target, err)
+	}
+	return got
+}
+
+// want compares fields of an answer. A path such as "a.0.b" leads into lists and objects.
+func (w *watched) want(answer map[string]any, fields map[string]any) {
+	w.t.Helper()
+	for path, want := range fields {
+		var at any = answer
+		for _, key := range strings.Split(path, ".") {
+			switch v := at.(type) {
+			case map[string]any:
+				at = v[key]
+			case []any:
+				var i int
+				if _, err := fmt.Sscan(key, &i); err != nil || i >= len(v) {
+					w.t.Errorf("%s: there is no %s", path, key)
+					at = nil
+				} else {
+					at = v[i]
+				}
+			default:
+				at = nil
+			}
+		}
+		if fmt.Sprint(at) != fmt.Sprint(want) {
+			w.t.Errorf("%s is %v, want %v", path, at, want)
+		}
+	}
+}
+
+func (w *watched) eventually(what string, ok func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("not reached: %s", what)
+		}
+	}
+}
 
 func get(h http.Handler, method, target string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
@@ -29,159 +152,265 @@ func get(h http.Handler, method, target string) *httptest.ResponseRecorder {
 	return w
 }
 
+const hello = `CONNECT {"verbose":false,"name":"one","lang":"test","version":"1.2"}` + "\r\n"
+
 func TestVarz(t *testing.T) {
-	h := New(fakeNode{varz: Varz{
-		ServerID: "ID", ServerName: "n1", Version: "2.0.0", Proto: 1, Port: 4222, Host: "0.0.0.0",
-		PingInterval: 2 * time.Minute, AuthTimeout: 2, Start: time.Now().Add(-65 * time.Second),
-		Connections: 3, InMsgs: 7, OutBytes: 9, Subscriptions: 2,
-	}})
+	n := watch(t, node.Options{ServerName: "n1", Tags: []string{"blue"}, PingInterval: time.Minute})
+	n.client(hello + "SUB x 1\r\nPUB x 2\r\nhi\r\nPING\r\n")
+	h := n.handler()
 	get(h, "GET", "/varz")
 	w := get(h, "GET", "/varz")
-	if w.Code != http.StatusOK {
-		t.Fatalf("status %d", w.Code)
-	}
 	if got := w.Header().Get("Access-Control-Allow-Origin"); got != "*" {
 		t.Errorf("Access-Control-Allow-Origin is %q", got)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type is %q", got)
 	}
-	if !strings.HasPrefix(w.Body.String(), "{\n  \"server_id\": \"ID\",\n") {
+	if !strings.HasPrefix(w.Body.String(), "{\n  \"server_id\": \"") {
 		t.Errorf("not indented by two spaces:\n%s", w.Body)
 	}
 	var got map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]any{
-		"server_name": "n1", "proto": 1.0, "ping_interval": 120e9, "auth_timeout": 2.0,
-		"connections": 3.0, "in_msgs": 7.0, "out_bytes": 9.0, "subscriptions": 2.0,
-		"routes": 0.0, "remotes": 0.0, "uptime": "1m5s", "slow_consumers": 0.0,
-	} {
-		if got[key] != want {
-			t.Errorf("%s is %v, want %v", key, got[key], want)
-		}
-	}
+	n.want(got, map[string]any{
+		"server_id": n.node.ID(), "server_name": "n1", "version": node.ProtocolVersion, "proto": 1,
+		"host": "127.0.0.1", "http_port": 8222, "ping_interval": 60e9, "auth_timeout": 2, "tls_timeout": 2,
+		"connections": 1, "total_connections": 1, "in_msgs": 1, "in_client_bytes": 2, "out_msgs": 1,
+		"out_client_bytes": 2, "subscriptions": 1, "routes": 0, "remotes": 0, "uptime": "0s",
+		"tags.0": "blue", "slow_consumer_stats.clients": 0, "system_account": "$SYS",
+		"http_req_stats./varz": 2, "http_req_stats./": 0, "config_load_time": got["start"], "config_digest": "",
+	})
 	for _, key := range []string{"cluster", "jetstream", "gateway", "leaf", "mqtt", "websocket"} {
 		if object, ok := got[key].(map[string]any); !ok || len(object) > 0 {
 			t.Errorf("%s is %v, want {}", key, got[key])
 		}
 	}
-	for _, key := range []string{"mem", "cores", "gomaxprocs"} {
+	for _, key := range []string{"mem", "cores", "gomaxprocs", "port"} {
 		if n, _ := got[key].(float64); n <= 0 {
 			t.Errorf("%s is %v", key, got[key])
 		}
-	}
-	if requests := got["http_req_stats"].(map[string]any); requests["/varz"] != 2.0 || requests["/"] != 0.0 {
-		t.Errorf("http_req_stats are %v", requests)
 	}
 	if _, ok := got["auth_required"]; ok {
 		t.Error("auth_required is there on an open server")
 	}
 }
 
-func TestVarzOfCluster(t *testing.T) {
-	w := get(New(fakeNode{varz: Varz{
-		ConnectURLs: []string{"10.0.0.1:4222", "10.0.0.2:4222"}, Routes: 1, Remotes: 1,
-		Cluster: ClusterVarz{Name: "east", Host: "0.0.0.0", Port: 6222, AuthTimeout: 2, URLs: []string{"b:6222"}},
-	}}), "GET", "/varz")
-	for _, want := range []string{
-		`"connect_urls":["10.0.0.1:4222","10.0.0.2:4222"]`, `"routes":1,"remotes":1`, `"uptime":"0s"`,
-		`"cluster":{"name":"east","addr":"0.0.0.0","cluster_port":6222,"auth_timeout":2,"urls":["b:6222"]}`,
+func TestNotStarted(t *testing.T) {
+	n, err := node.New(node.Options{Port: node.RandomPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watched{t: t, node: n, waiting: true, err: errors.New("it is starting")}
+	w.want(w.get("/varz"), map[string]any{"uptime": "0s", "connections": 0})
+	for _, path := range []string{"/connz", "/routez", "/subsz?subs=1", "/accountz", "/accstatz?unused=1"} {
+		w.get(path)
+	}
+}
+
+func TestMesh(t *testing.T) {
+	a := watch(t, peerOf("a"))
+	b := watch(t, peerOf("b", a))
+	b.client(hello + "SUB x.* 1\r\nSUB work q 2\r\nPING\r\n")
+	a.eventually("a knows what b subscribes to", func() bool {
+		r := a.node.Routes()
+		return len(r) == 1 && r[0].Synchronized && r[0].Subscriptions == 2
+	})
+	a.client(hello + "PUB x.1 3\r\nyou\r\nPING\r\n")
+	a.eventually("the message was sent", func() bool { return b.node.Stats().RouteInMsgs == 1 })
+	a.want(a.get("/varz"), map[string]any{
+		"cluster.name": "east", "cluster.addr": "127.0.0.1", "routes": 1, "remotes": 1, "out_msgs": 1, "out_bytes": 3,
+		"out_client_msgs": 0, "in_msgs": 1,
+	})
+	b.want(b.get("/varz"), map[string]any{
+		"cluster.urls.0": a.node.ClusterAddr().String(), "in_msgs": 1, "in_client_msgs": 0, "out_client_msgs": 1,
+	})
+	b.want(b.get("/routez"), map[string]any{
+		"server_name": "b", "num_routes": 1, "routes.0.remote_name": "a", "routes.0.did_solicit": true,
+		"routes.0.is_configured": true, "routes.0.in_msgs": 1, "routes.0.in_bytes": 3, "routes.0.shoal": true,
+		"routes.0.compression": "off", "routes.0.subscriptions_list": "<nil>",
+	})
+	got := a.get("/routez?subs=1")
+	if list := fmt.Sprint(got["routes"].([]any)[0].(map[string]any)["subscriptions_list"]); list != "[x.* work]" && list != "[work x.*]" {
+		t.Errorf("the interest is %s", list)
+	}
+	a.want(a.get("/routez?subs=detail"), map[string]any{"routes.0.subscriptions_list_detail.0.account": "$G"})
+	for target, want := range map[string]int{
+		"/healthz?min-peers=1": 200, "/healthz?min-peers=2": 503, "/healthz?min-peers=-1": 400, "/healthz?min-peers=x": 400,
 	} {
-		if !strings.Contains(compact(t, w.Body.Bytes()), want) {
-			t.Errorf("no %s in\n%s", want, w.Body)
+		if r := get(a.handler(), "GET", target); r.Code != want {
+			t.Errorf("%s: %d %s, want %d", target, r.Code, r.Body, want)
 		}
 	}
 }
 
-func TestRoutez(t *testing.T) {
-	now := time.Now().UTC()
-	start, last := now.Add(-65*time.Second), now.Add(-1500*time.Millisecond)
-	w := get(New(fakeNode{routez: Routez{ServerID: "ID", ServerName: "n1", Routes: []Route{{
-		ID: 7, RemoteID: "PEER", RemoteName: "n2", Solicited: true, IP: "10.0.0.2", Port: 6222,
-		Start: start, LastActivity: last, RoundTrip: 123456, Pending: 1, InMsgs: 2, OutMsgs: 3, InBytes: 4,
-		OutBytes: 5, Subscriptions: 6, Account: "A", Compression: "off", Shoal: true, Synchronized: true,
-	}}}}), "GET", "/routez")
-	at := func(when time.Time) string {
-		text, _ := json.Marshal(when)
-		return string(text)
+func TestConnz(t *testing.T) {
+	n := watch(t, node.Options{})
+	n.client(hello + "SUB x.* 7\r\nSUB work q 8\r\nUNSUB 8 5\r\nPUB x.1 2\r\nhi\r\nPING\r\n")
+	gone := n.client("PING\r\n")
+	gone.Close()
+	n.eventually("one has gone", func() bool { return n.node.Stats().Connections == 1 })
+	n.want(n.get("/connz"), map[string]any{
+		"server_id": n.node.ID(), "num_connections": 1, "total": 1, "offset": 0, "limit": 1024,
+		"connections.0.kind": "Client", "connections.0.type": "nats", "connections.0.ip": "127.0.0.1",
+		"connections.0.uptime": "0s", "connections.0.idle": "0s", "connections.0.in_msgs": 1, "connections.0.in_bytes": 2,
+		"connections.0.out_msgs": 1, "connections.0.subscriptions": 2, "connections.0.name": "one",
+		"connections.0.lang": "test", "connections.0.version": "1.2", "connections.0.pending_bytes": 0,
+		"connections.0.stop": "<nil>", "connections.0.subscriptions_list": "<nil>",
+	})
+	n.want(n.get("/connz?subs=1"), map[string]any{"connections.0.subscriptions_list": "[x.* work]"})
+	n.want(n.get("/connz?subs=detail&auth=true"), map[string]any{
+		"connections.0.subscriptions_list_detail.0.subject": "x.*", "connections.0.subscriptions_list_detail.0.msgs": 1,
+		"connections.0.subscriptions_list_detail.1.qgroup": "q", "connections.0.subscriptions_list_detail.1.max": 5,
+		"connections.0.subscriptions_list_detail.1.sid": "8", "connections.0.account": "<nil>",
+	})
+	n.want(n.get("/connz?state=closed&sort=stop"), map[string]any{"total": 1, "connections.0.reason": "Client Closed"})
+	n.want(n.get("/connz?state=any&limit=1&offset=1"), map[string]any{
+		"num_connections": 1, "total": 2, "offset": 1, "limit": 1, "connections.0.reason": "Client Closed",
+	})
+	n.want(n.get("/connz?cid=999"), map[string]any{"num_connections": 0, "connections": "[]", "limit": 1})
+	n.want(n.get("/connz?acc=$G&filter_subject=x.1"), map[string]any{"num_connections": 1})
+	n.want(n.get("/connz?acc=$G&filter_subject=y.1"), map[string]any{"num_connections": 0})
+	n.want(n.get("/connz?mqtt_client=a"), map[string]any{"num_connections": 0})
+	for _, sort := range node.ConnectionOrders() {
+		n.get("/connz?state=closed&sort=" + sort)
 	}
-	want := `"num_routes":1,"routes":[{"rid":7,"remote_id":"PEER","remote_name":"n2","did_solicit":true,` +
-		`"is_configured":false,"ip":"10.0.0.2","port":6222,"start":` + at(start) + `,"last_activity":` + at(last) +
-		`,"rtt":"123.456µs","uptime":"1m5s","idle":"1s","pending_size":1,"in_msgs":2,"out_msgs":3,"in_bytes":4,` +
-		`"out_bytes":5,"subscriptions":6,"account":"A","compression":"off","shoal":true,"synchronized":true}]}`
-	if got := compact(t, w.Body.Bytes()); !strings.HasPrefix(got, `{"server_id":"ID","server_name":"n1","now":"`) ||
-		!strings.HasSuffix(got, want) {
-		t.Errorf("got\n%s\nwant the end\n%s", got, want)
-	}
-	if w := get(New(fakeNode{routez: Routez{Routes: []Route{}}}), "GET", "/routez"); !strings.Contains(w.Body.String(),
-		"\"num_routes\": 0,\n  \"routes\": []\n}") {
-		t.Errorf("a node without peers says\n%s", w.Body)
+}
+
+func TestSubsz(t *testing.T) {
+	n := watch(t, node.Options{})
+	n.client(hello + "SUB x.* 7\r\nSUB work q 8\r\nPUB x.1 2\r\nhi\r\nPUB x.1 2\r\nhi\r\nPUB x.1 2\r\nhi\r\nPING\r\n")
+	n.want(n.get("/subsz"), map[string]any{
+		"num_subscriptions": 2, "num_inserts": 2, "num_removes": 0, "num_matches": 3, "max_fanout": 1, "avg_fanout": 1,
+		"num_cache": 1, "total": 0, "offset": 0, "limit": 1024, "subscriptions_list": "<nil>",
+	})
+	n.want(n.get("/subscriptionsz?subs=1&limit=1&offset=1"), map[string]any{
+		"total": 2, "limit": 1, "subscriptions_list.0.account": "$G", "subscriptions_list.0.subject": "work",
+		"subscriptions_list.0.qgroup": "q", "subscriptions_list.0.sid": "8",
+	})
+	n.want(n.get("/subsz?subs=1&test=x.9&acc=$G"), map[string]any{"total": 1, "subscriptions_list.0.subject": "x.*"})
+	n.want(n.get("/subsz?subs=1&acc=other"), map[string]any{"total": 0, "num_subscriptions": 0})
+}
+
+func TestAccounts(t *testing.T) {
+	n := watch(t, node.Options{Accounts: []node.AccountOptions{
+		{
+			Name:     "A",
+			Exports:  []node.Export{{Subject: "s.>"}, {Subject: "q.*", Service: true, Accounts: []string{"B"}}},
+			Mappings: []node.Mapping{{Subject: "m.1", Destinations: []node.MappedTo{{Subject: "m.2", Weight: 100}}}},
+		},
+		{
+			Name: "B",
+			Imports: []node.Import{
+				{Account: "A", Subject: "s.x", To: "p.s.x"}, {Account: "A", Subject: "q.1", To: "qq", Service: true},
+			},
+		},
+	}})
+	n.client(hello + "PUB x 5\r\nhello\r\nPING\r\n")
+	n.want(n.get("/accountz"), map[string]any{"system_account": "$SYS", "accounts": "[$G $SYS A B]", "account_detail": "<nil>"})
+	n.want(n.get("/accountz?acc=A"), map[string]any{
+		"account_detail.account_name": "A", "account_detail.complete": true, "account_detail.expired": false,
+		"account_detail.exports.0.type": "stream", "account_detail.exports.1.response_type": "Singleton",
+		"account_detail.exports.1.approved_accounts": "[B]", "account_detail.mappings": "map[m.1:[map[subject:m.2 weight:100]]]",
+		"account_detail.sublist_stats.num_subscriptions": 0,
+	})
+	n.want(n.get("/accountz?acc=B"), map[string]any{
+		"account_detail.imports.0":    "map[account:A invalid:false local_subject:p.s.x share:false subject:s.x tracking:false type:stream]",
+		"account_detail.imports.1.to": "qq", "account_detail.imports.1.type": "service",
+	})
+	n.want(n.get("/accountz?acc=$SYS"), map[string]any{"account_detail.is_system": true})
+	n.want(n.get("/accstatz"), map[string]any{
+		"account_statz.0.acc": "$G", "account_statz.0.conns": 1, "account_statz.0.received": "map[bytes:5 msgs:1]",
+		"account_statz.0.sent.msgs": 0, "account_statz.0.slow_consumers": 0,
+	})
+	if list := n.get("/accstatz?unused=1")["account_statz"].([]any); len(list) != 4 {
+		t.Errorf("unused accounts included, there are %d", len(list))
 	}
 }
 
 func TestClusterz(t *testing.T) {
-	since := time.Now().UTC()
-	w := get(New(fakeNode{cluster: Clusterz{ServerID: "ID", ServerName: "n1", Cluster: "east",
-		Gossip:   &Gossip{Joined: true, Alive: 2},
-		Members:  []Member{{ID: "PEER", Name: "n2", State: "active", Liveness: "alive", Since: since, HasRoute: true}},
-		Degraded: []Pair{{From: "n1", To: "n2", Since: since}},
-	}}), "GET", "/clusterz")
-	got := compact(t, w.Body.Bytes())
-	for _, want := range []string{
-		`{"server_id":"ID","server_name":"n1","cluster":"east","now":"`,
-		`"gossip":{"health_score":0,"joined":true,"alive":2,`,
-		`"members":[{"id":"PEER","name":"n2","state":"active","liveness":"alive",`, `"has_route":true`,
-		`"degraded":[{"from":"n1","to":"n2","since":"`, `"drift":[]`,
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("no %s in\n%s", want, got)
-		}
-	}
-	if w := get(New(fakeNode{}), "GET", "/clusterz"); !strings.Contains(compact(t, w.Body.Bytes()), `"gossip":null,"members":[],"degraded":[],"drift":[]}`) {
-		t.Errorf("a node that does not gossip says\n%s", w.Body)
-	}
+	n := watch(t, node.Options{})
+	n.want(n.get("/clusterz"), map[string]any{"gossip": "<nil>", "members": "[]", "degraded": "[]", "drift": "[]"})
+	n.cluster = Clusterz{ServerID: "ID", Gossip: &Gossip{Joined: true, Alive: 2}, Members: []Member{{ID: "PEER", Name: "n2"}}}
+	n.want(n.get("/clusterz"), map[string]any{"server_id": "ID", "gossip.alive": 2, "members.0.name": "n2", "members.0.has_route": false})
 }
 
-func compact(t *testing.T, text []byte) string {
-	t.Helper()
-	var b bytes.Buffer
-	if err := json.Compact(&b, text); err != nil {
-		t.Fatal(err)
+func TestAbsent(t *testing.T) {
+	n := watch(t, node.Options{})
+	n.want(n.get("/leafz"), map[string]any{"leafnodes": 0, "leafs": "[]", "server_id": n.node.ID()})
+	n.want(n.get("/gatewayz"), map[string]any{"outbound_gateways": "map[]", "inbound_gateways": "map[]"})
+	n.want(n.get("/jsz"), map[string]any{"disabled": true, "api.total": 0, "streams": 0, "server_id": n.node.ID()})
+	n.want(n.get("/ipqueuesz?all=1"), map[string]any{})
+	for _, path := range []string{"/debug/vars", "/expvarz"} {
+		if got := n.get(path); len(got["cmdline"].([]any)) != 1 || got["memstats"].(map[string]any)["HeapAlloc"] == 0.0 {
+			t.Errorf("%s says %v", path, got)
+		}
 	}
-	return b.String()
 }
 
 func TestHealthz(t *testing.T) {
-	w := get(New(fakeNode{}), "GET", "/healthz?js-enabled-only=true")
-	if w.Code != http.StatusOK || w.Body.String() != `{"status":"ok"}` {
-		t.Errorf("got %d %s", w.Code, w.Body)
-	}
-	w = get(New(fakeNode{err: errors.New("shutting down")}), "GET", "/healthz")
-	if want := `{"status":"unavailable","error":"shutting down"}`; w.Code != http.StatusServiceUnavailable || w.Body.String() != want {
-		t.Errorf("got %d %s, want 503 %s", w.Code, w.Body, want)
+	n := watch(t, node.Options{})
+	sick := watched{t: t, node: n.node, err: errors.New("shutting down")}
+	for _, c := range []struct {
+		of     *watched
+		target string
+		status int
+		body   string
+	}{
+		{n, "/healthz", 200, `{"status":"ok"}`},
+		{n, "/healthz?js-server-only=true", 200, `{"status":"ok"}`},
+		{n, "/healthz?js-enabled-only=1", 200, `{"status":"ok"}`},
+		{n, "/healthz?js-enabled=1&js-meta-only=1&account=A&details=1", 200, `{"status":"ok"}`},
+		{n, "/healthz?min-peers=0", 200, `{"status":"ok"}`},
+		{n, "/healthz?details=perhaps", 400, `details: "perhaps" is not true or false, 1 or 0` + "\n"},
+		{n, "/healthz?stream=S", 400, `{"status":"error","error":"stream: needs account as well"}`},
+		{n, "/healthz?account=A&consumer=C", 400, `{"status":"error","error":"consumer: needs stream as well"}`},
+		{&sick, "/healthz", 503, `{"status":"unavailable","error":"shutting down"}`},
+		{&sick, "/healthz?js-server-only=true", 503, `{"status":"unavailable","error":"shutting down"}`},
+		{&sick, "/healthz?js-enabled-only=true", 200, `{"status":"ok"}`},
+		{&sick, "/healthz?details=1", 503, `{"status":"unavailable","errors":[{"type":"CONNECTION","error":"shutting down"}]}`},
+	} {
+		if r := get(c.of.handler(), "GET", c.target); r.Code != c.status || r.Body.String() != c.body {
+			t.Errorf("%s: got %d %s, want %d %s", c.target, r.Code, r.Body, c.status, c.body)
+		}
 	}
 }
 
 func TestPages(t *testing.T) {
-	h := New(fakeNode{varz: Varz{ServerName: "<b>", ShoalVersion: "1", Start: time.Now()}})
+	n := watch(t, node.Options{ServerName: "<b>"})
+	h := n.handler()
 	tests := []struct {
 		method, target string
 		status         int
 		contains       string
 	}{
-		{"GET", "/", 200, "<h1>&lt;b&gt;</h1>\n<p>shoal 1, up 0s, 0 connections, 0 routes</p>"},
+		{"GET", "/", 200, "<h1>&lt;b&gt;</h1>\n<p>shoal " + node.Version + ", up 0s, 0 connections, 0 routes</p>"},
 		{"HEAD", "/varz", 200, ""},
 		{"POST", "/varz", 405, "only GET"},
-		{"GET", "/routez?subs=1", 200, "\"num_routes\": 0"},
 		{"GET", "/nope", 404, ""},
 		{"GET", "/varz/", 404, ""},
+		{"GET", "/raftz", 404, "no Raft groups"},
+		{"GET", "/stacksz", 200, "TestPages"},
 		{"GET", "/healthz?callback=show", 200, `show({"status":"ok"})`},
 		{"GET", "/healthz?callback=a.b.$c", 200, `a.b.$c({"status":"ok"})`},
 		{"GET", "/healthz?callback=alert(1)//", 400, "callback"},
 		{"GET", "/healthz?callback=a..b", 400, "callback"},
 		{"GET", "/varz?callback=%3Cscript%3E", 400, "callback"},
+		{"GET", "/connz?sort=speed", 400, `sort: "speed" is none of bytes_from, bytes_to, cid,`},
+		{"GET", "/connz?sort=stop", 400, "sort: stop is only for connections that have ended"},
+		{"GET", "/connz?sort=reason&state=any", 400, "sort: reason is only for"},
+		{"GET", "/connz?filter_subject=x", 400, "filter_subject: needs acc"},
+		{"GET", "/connz?auth=perhaps", 400, `auth: "perhaps" is not true or false`},
+		{"GET", "/connz?subs=x", 400, `subs: "x" is not`},
+		{"GET", "/connz?offset=x", 400, `offset: "x" is not a whole number`},
+		{"GET", "/connz?limit=1e3", 400, `limit: "1e3" is not a whole number`},
+		{"GET", "/connz?cid=-1", 400, `cid: "-1" is not the number of a connection`},
+		{"GET", "/connz?state=ajar", 400, `state: "ajar" is not open, closed or any`},
+		{"GET", "/routez?subs=x", 400, `subs: "x" is not`},
+		{"GET", "/subsz?test=a.*", 400, `test: "a.*" is not a subject to publish to`},
+		{"GET", "/subsz?subs=detail", 400, `subs: "detail" is not`},
+		{"GET", "/accountz?acc=nobody", 400, `acc: there is no account "nobody"`},
+		{"GET", "/accstatz?unused=2", 400, `unused: "2" is not`},
 	}
 	for _, tt := range tests {
 		w := get(h, tt.method, tt.target)
