@@ -319,6 +319,10 @@ func TestAdminSocket(t *testing.T) {
 	if status, stdout, stderr := runCommand("", "members", "--node", path); status != 0 || !strings.Contains(stdout, "active") {
 		t.Errorf("%s%s", stdout, stderr)
 	}
+	t.Setenv("SHOAL_NODE", path)
+	if status, stdout, stderr := runCommand("", "members"); status != 0 || !strings.Contains(stdout, "active") {
+		t.Errorf("with SHOAL_NODE: %s%s", stdout, stderr)
+	}
 	second := startProcess(t, "-a", "127.0.0.1", "-p", "-1", "--admin_socket", path)
 	if status := second.wait(); status != 1 {
 		t.Errorf("status %d", status)

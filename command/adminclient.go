@@ -33,7 +33,7 @@ func newAdminClient(std streams) *adminClient { return &adminClient{streams: std
 
 // flags returns the flags that every command has which gives orders to a server.
 func (a *adminClient) flags(more ...cli.Flag) []cli.Flag {
-	return append(more, &cli.StringFlag{Category: "Connection", Name: "node",
+	return append(more, &cli.StringFlag{Category: "Connection", Name: "node", EnvVars: []string{"SHOAL_NODE"},
 		Usage:       "talk to the server with this client port, or at this admin socket, `PORT|SOCKET`",
 		DefaultText: "the only one that runs, or 4222", Destination: &a.server})
 }

@@ -24,7 +24,8 @@ var binary string
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		// The environment of whoever runs the tests must not decide their outcome.
-		for _, name := range []string{"SHOAL_URL", "NATS_URL", "SHOAL_USER", "SHOAL_PASS", "SHOAL_AUTH", gossipKeyVariable, "NOTIFY_SOCKET"} {
+		for _, name := range []string{"SHOAL_URL", "NATS_URL", "SHOAL_USER", "SHOAL_PASS", "SHOAL_AUTH", gossipKeyVariable, "SHOAL_NODE",
+			"NOTIFY_SOCKET"} {
 			os.Unsetenv(name)
 		}
 		// Nor must servers of theirs be mistaken for those of the tests.

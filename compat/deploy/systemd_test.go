@@ -1,55 +1,17 @@
 package deploy
 
 import (
-	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/unit"
-
 	"shoal/compat/internal/broker"
 )
-
-// installed is where the unit expects the program.
-const installed = "/usr/local/bin/shoal"
-
-// service are the settings of shoal.service, by name; the last value of each counts.
-func service(t *testing.T) map[string]string {
-	t.Helper()
-	options, err := unit.DeserializeOptions(bytes.NewReader(read(t, "systemd", "shoal.service")))
-	must(t, err)
-	settings := map[string]string{}
-	for _, o := range options {
-		settings[o.Name] = o.Value
-	}
-	return settings
-}
-
-// environment is what shoal.env sets.
-func environment(t *testing.T) map[string]string {
-	t.Helper()
-	variables := map[string]string{}
-	for line := range strings.Lines(string(read(t, "systemd", "shoal.env"))) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || strings.ContainsAny(value, `"'\`) {
-			t.Fatalf("shoal.env: %q is not NAME=value in plain words", line)
-		}
-		variables[name] = value
-	}
-	return variables
-}
 
 func TestServiceTimes(t *testing.T) {
 	s := service(t)
@@ -63,65 +25,28 @@ func TestServiceTimes(t *testing.T) {
 	}
 }
 
-// TestServiceRuns does with the unit what systemd does, but for what needs root.
+// TestServiceRuns does with the unit what systemd does.
 func TestServiceRuns(t *testing.T) {
+	m := newSite(t, 1).machines["shoal-1"]
+	m.systemctl("start", "shoal")
+	if out := m.run("shoal members"); !strings.Contains(out, "active") {
+		t.Errorf("shoal members says\n%s", out)
+	}
+	m.systemctl("reload", "shoal")
+	m.systemctl("restart", "shoal")
+	m.systemctl("stop", "shoal")
+}
+
+// TestServiceNeedsSecrets makes sure that nobody runs a server with the secrets of an example.
+func TestServiceNeedsSecrets(t *testing.T) {
 	binary, err := broker.Shoal.Binary()
 	must(t, err)
-	dir := t.TempDir()
-	key, err := exec.Command(binary, "keys", "generate").Output()
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "gossip.key"), key, 0o600))
-	// The folders that systemd would make, and ports that nobody has.
-	local := strings.NewReplacer(installed, binary, "/run/shoal", dir, "/var/lib/shoal", dir,
-		"-m 8222", "-m -1", "0.0.0.0:6222", "127.0.0.1:-1", "shoal-1,shoal-2,shoal-3", "127.0.0.1:1")
-	s, env := service(t), environment(t)
-	command := func(name, pid string) *exec.Cmd {
-		line := strings.NewReplacer("$MAINPID", pid, "$SHOAL_FLAGS", env["SHOAL_FLAGS"]).Replace(s[name])
-		words := strings.Fields(local.Replace(line))
-		return exec.Command(words[0], words[1:]...)
-	}
-
-	socket := filepath.Join(dir, "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	must(t, err)
-	defer conn.Close()
-	told := func(want string) {
-		t.Helper()
-		must(t, conn.SetReadDeadline(time.Now().Add(patience)))
-		buf := make([]byte, 4096)
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				t.Fatalf("systemd is not told %s: %v", want, err)
-			}
-			if slices.Contains(strings.Split(string(buf[:n]), "\n"), want) {
-				return
-			}
+	out, err := exec.Command(binary, "-t", "-c", filepath.Join(files, "systemd", "shoal.conf")).CombinedOutput()
+	for _, want := range []string{"looks like a bcrypt hash but is damaged", "cluster.authorization.password: is empty"} {
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
-
-	server := command("ExecStart", "")
-	server.Args = append(server.Args, "-a", "127.0.0.1", "-p", "-1", "--ready_timeout", "1s")
-	server.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket)
-	_, ended := process(t, server)
-	pid := strconv.Itoa(server.Process.Pid)
-	told("READY=1")
-	if got, err := os.ReadFile(filepath.Join(dir, "pid")); err != nil || string(got) != pid {
-		t.Errorf("the pid file has %q, %v", got, err)
-	}
-	if out, err := exec.Command(binary, "members", "--node", filepath.Join(dir, "admin.sock")).CombinedOutput(); err != nil {
-		t.Errorf("shoal members: %s", out)
-	}
-	if out, err := command("ExecReload", pid).CombinedOutput(); err != nil {
-		t.Fatalf("ExecReload: %v, %s", err, out)
-	}
-	told("RELOADING=1")
-	told("READY=1")
-	if out, err := command("ExecStop", pid).CombinedOutput(); err != nil {
-		t.Fatalf("ExecStop: %v, %s", err, out)
-	}
-	told("STOPPING=1")
-	ends(t, server, ended)
 }
 
 func TestServiceVerify(t *testing.T) {

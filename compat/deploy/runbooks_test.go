@@ -1,0 +1,146 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// runbooks says how to prepare the machines on which a chapter of docs/operating.md is typed, and what has to
+// hold afterwards.
+var runbooks = map[string]struct {
+	machines int
+	before   func(s *site)
+	after    func(s *site)
+}{
+	"Start a cluster": {machines: 3, after: (*site).meshed, before: func(s *site) {
+		// Whoever brings the key to the other machines.
+		for _, m := range s.machines {
+			path := "/var/lib/shoal/gossip.key"
+			must(s.t, os.Remove(m.dir+path))
+			if m.name != "shoal-1" {
+				must(s.t, os.Symlink(s.machines["shoal-1"].dir+path, m.dir+path))
+			}
+		}
+	}},
+	"Upgrade": {machines: 3, before: func(s *site) {
+		s.startAll()
+		m := s.machines["shoal-1"]
+		program, err := os.ReadFile(m.dir + installed)
+		must(s.t, err)
+		must(s.t, os.WriteFile(m.dir+"/shoal-new", program, 0o600))
+	}, after: (*site).meshed},
+	"Replace a machine": {machines: 4, before: func(s *site) { s.startAll("shoal-1", "shoal-2", "shoal-3") },
+		after: func(s *site) {
+			gone := s.machines["shoal-3"].servers["shoal"]
+			ends(s.t, gone.cmd, gone.ended)
+			delete(s.machines, "shoal-3")
+			s.meshed()
+		}},
+	"Rotate the keys of gossip": {machines: 3, before: (*site).startEvery, after: func(s *site) {
+		s.meshed()
+		for _, m := range s.machines {
+			s.eventually("each server has two keys, the new one first", func() bool {
+				return m.run("head -n 1 /var/lib/shoal/gossip.key") == s.machines["shoal-1"].run("cat new.key") &&
+					strings.Count(m.run("cat /var/lib/shoal/gossip.key"), "\n") == 2
+			})
+		}
+	}},
+	"When the network is split": {machines: 3, before: (*site).startEvery, after: (*site).meshed},
+	"After a power cut": {machines: 3, before: func(s *site) {
+		s.startAll()
+		s.meshed()
+		for _, m := range s.machines {
+			must(s.t, m.servers["shoal"].cmd.Process.Kill())
+			<-m.servers["shoal"].ended
+			delete(m.servers, "shoal")
+		}
+	}, after: (*site).meshed},
+}
+
+// startAll starts servers on machines, on all if no names are given.
+func (s *site) startAll(names ...string) {
+	s.t.Helper()
+	for name, m := range s.machines {
+		if len(names) == 0 || slices.Contains(names, name) {
+			m.start("shoal")
+		}
+	}
+	s.meshed()
+}
+
+func (s *site) startEvery() { s.startAll() }
+
+func (s *site) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	eventually(s.t, what, ok)
+}
+
+// meshed waits until every server that runs has routes to all others, and all are active.
+func (s *site) meshed() {
+	s.t.Helper()
+	running := 0
+	for _, m := range s.machines {
+		running += len(m.servers)
+	}
+	for _, m := range s.machines {
+		if m.servers["shoal"] == nil {
+			continue
+		}
+		s.eventually(m.name+" knows all others", func() bool {
+			return strings.Count(m.run("shoal members"), " active ") == running &&
+				strings.Contains(m.run("curl -fsS http://127.0.0.1:8222/varz"), `"remotes": `+string(rune('0'+running-1)))
+		})
+	}
+}
+
+var (
+	chapter = regexp.MustCompile(`(?m)^### (.*)\n`)
+	block   = regexp.MustCompile("(?ms)^```console\n(.*?)^```")
+	line    = regexp.MustCompile(`^(shoal-\d)# (.*)$`)
+)
+
+// TestRunbooks types what docs/operating.md tells operators to.
+func TestRunbooks(t *testing.T) {
+	for _, program := range []string{"bash", "curl", "openssl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed", program)
+		}
+	}
+	content, err := os.ReadFile("../../docs/operating.md")
+	must(t, err)
+	_, text, _ := strings.Cut(string(content), "\n## Runbooks\n")
+	starts := chapter.FindAllStringSubmatchIndex(text, -1)
+	if len(starts) != len(runbooks) {
+		t.Errorf("there are %d runbooks, and preparations for %d", len(starts), len(runbooks))
+	}
+	for i, at := range starts {
+		title, end := text[at[2]:at[3]], len(text)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		t.Run(title, func(t *testing.T) {
+			book, ok := runbooks[title]
+			if !ok {
+				t.Fatal("nobody knows how to prepare this")
+			}
+			t.Parallel()
+			s := newSite(t, book.machines)
+			book.before(s)
+			for _, found := range block.FindAllStringSubmatch(text[at[1]:end], -1) {
+				for _, typed := range strings.Split(strings.TrimSpace(found[1]), "\n") {
+					words := line.FindStringSubmatch(typed)
+					if words == nil {
+						t.Fatalf("%q is not a command on a machine", typed)
+					}
+					out := s.machines[words[1]].run(words[2])
+					t.Logf("%s\n%s", typed, out)
+				}
+			}
+			book.after(s)
+		})
+	}
+}
