@@ -159,6 +159,9 @@ func (c *conn) conclude(err error) {
 	// From here on nobody chooses this connection any more, and what was on its way still arrives.
 	c.unsubscribeAll()
 	c.visitors.wait()
+	if e.hold > 0 {
+		c.ignore(e.hold)
+	}
 	if e.text != "" {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
@@ -376,12 +379,16 @@ func (c *conn) hearOut() {
 
 // linger lets the other side read the error before the connection is torn down.
 func (c *conn) linger() {
-	nc := c.sock.nc
 	half, ok := c.sock.stream().(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
+	if ok && half.CloseWrite() == nil {
+		c.ignore(lingerTime)
 	}
-	nc.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// ignore drops what comes until the time is up, it is too much or the other side closes.
+func (c *conn) ignore(d time.Duration) {
+	nc := c.sock.nc
+	nc.SetReadDeadline(time.Now().Add(d))
 	buf := c.node.buffers.get(minBufferSize)
 	defer c.node.buffers.put(buf)
 	for total := 0; total < lingerBytes; {

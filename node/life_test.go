@@ -120,7 +120,7 @@ func TestAuthentication(t *testing.T) {
 		t.Fatal(err)
 	}
 	opts := Options{Authenticator: users, AuthTimeout: 200 * time.Millisecond}
-	const denied = "-ERR 'Authorization Violation'\r\n"
+	const denied = authViolation
 	tests := []struct {
 		name, send, want string
 		ends             bool

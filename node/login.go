@@ -1,8 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"shoal/node/auth"
 	"shoal/wire"
@@ -41,7 +43,7 @@ func (c *client) logIn(w *work) error {
 		if opts.Authenticator == nil {
 			return nil
 		}
-		id, err := opts.Authenticator.Authenticate(auth.Credentials{
+		id, err := c.authenticate(opts.Authenticator, auth.Credentials{
 			User:      o.User,
 			Password:  o.Pass,
 			Token:     o.Token,
@@ -53,7 +55,7 @@ func (c *client) logIn(w *work) error {
 			ConnectionType: standardConnection,
 		})
 		if err != nil {
-			return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
+			return err
 		}
 		if err := c.become(id); err != nil {
 			return err
@@ -69,6 +71,31 @@ func (c *client) logIn(w *work) error {
 	c.admitted = true
 	c.node.alarms.cancel(&c.login)
 	return nil
+}
+
+// authenticate returns who the credentials belong to, or how the connection ends. Its address pays for
+// what is refused.
+func (c *client) authenticate(a Authenticator, credentials auth.Credentials) (*auth.Identity, error) {
+	failures, ip := c.node.failures, c.ip()
+	expensive := a.Expensive(credentials)
+	if expensive {
+		if _, ok := failures.Allow(ip, time.Now()); !ok {
+			return nil, &ending{reason: reasonAuthFailure, err: auth.ErrBusy}
+		}
+	}
+	id, err := a.Authenticate(credentials)
+	switch {
+	case errors.Is(err, auth.ErrBusy):
+		return nil, &ending{reason: reasonAuthFailure, err: err}
+	case err != nil:
+		return nil, &ending{
+			reason: reasonAuthFailure,
+			text:   wire.TextAuthorization,
+			err:    err,
+			hold:   failures.Failed(ip, expensive, time.Now()),
+		}
+	}
+	return id, nil
 }
 
 // become has the client work in the account of a user, by the rules for that one.

@@ -23,6 +23,8 @@ import (
 type Authenticator interface {
 	// Authenticate returns who the credentials belong to.
 	Authenticate(auth.Credentials) (*auth.Identity, error)
+	// Expensive reports whether that will take as long as to hash a password, which is rationed.
+	Expensive(auth.Credentials) bool
 	// Anonymous returns who a client is that presents nothing, or nil if it has to.
 	Anonymous() *auth.Identity
 	// Challenges reports whether clients need a nonce to sign.
@@ -67,6 +69,7 @@ type Node struct {
 	members       members
 	asks          asks
 	secrets       secrets
+	failures      *auth.Failures // of logins
 	drain         drain
 	failure       atomic.Pointer[error] // why the node has stopped by itself
 
@@ -115,6 +118,7 @@ func New(opts Options) (*Node, error) {
 		seed:       maphash.MakeSeed(),
 		firstPing:  firstPing,
 		wideFanOut: wideFanOut,
+		failures:   auth.NewFailures(),
 		dialWake:   make(chan struct{}, 1),
 		done:       make(chan struct{}),
 	}

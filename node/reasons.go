@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"time"
+
 	"shoal/wire"
 )
 
@@ -43,7 +45,8 @@ const (
 type ending struct {
 	reason closeReason
 	text   string
-	err    error // what happened, for the log
+	err    error         // what happened, for the log
+	hold   time.Duration // for how long the other side waits for the text
 }
 
 func (e *ending) Error() string {
@@ -61,7 +64,7 @@ func endingOf(err error) *ending {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &protocol):
-		return &ending{protocolReason(protocol), protocol.Reply, protocol}
+		return &ending{reason: protocolReason(protocol), text: protocol.Reply, err: protocol}
 	case errors.Is(err, errEndOfStream), errors.Is(err, net.ErrClosed):
 		return &ending{reason: reasonClientClosed}
 	}
