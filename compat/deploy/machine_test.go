@@ -76,7 +76,7 @@ func newSite(t *testing.T, count int) *site {
 		must(t, err)
 		common = append(common, port, free)
 	}
-	common = append(common, "chown shoal:", "true") // nobody has made the user
+	common = append(common, "chown shoal:", "true", "chown root:shoal", "true") // nobody has made the user
 	for i := range 9 {
 		// Between quotes it is an address to join, whose port is not the usual one.
 		name := fmt.Sprintf("shoal-%d", i+1)

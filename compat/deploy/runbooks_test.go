@@ -59,6 +59,14 @@ var runbooks = map[string]struct {
 			delete(m.servers, "shoal")
 		}
 	}, after: (*site).meshed},
+	"Migrate from nats-server": {machines: 3, before: func(s *site) {
+		file, err := os.ReadFile("testdata/nats.conf")
+		must(s.t, err)
+		for _, m := range s.machines {
+			m.write("/etc/nats/nats.conf", strings.ReplaceAll(string(file), "PASSWORD", password))
+			m.start("nats-server")
+		}
+	}, after: (*site).meshed},
 }
 
 // startAll starts servers on machines, on all if no names are given.
