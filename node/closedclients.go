@@ -22,7 +22,7 @@ func (c *client) epitaph(e *ending, subscriptions int) Connection {
 	v := c.describe()
 	v.IP, v.Port = c.from()
 	v.Stop, v.Reason = time.Now(), string(e.reason)
-	v.Subscriptions, v.Pending = subscriptions, 0
+	v.Subscriptions, v.Pending, v.Certificates = subscriptions, 0, nil
 	for _, text := range []*string{&v.Name, &v.Lang, &v.Version, &v.User} {
 		*text = strings.Clone((*text)[:min(len(*text), longestRemembered)])
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"crypto/x509"
 	"net"
 	"slices"
 	"strconv"
@@ -37,6 +38,12 @@ type Connection struct {
 	Name, Lang, Version string
 	// User is who it turned out to be, Account the name of its account.
 	User, Account string
+	// TLSVersion and TLSCipher are how it is encrypted, 0 if it is not, see crypto/tls. TLSFirst says that the
+	// handshake came before everything else.
+	TLSVersion, TLSCipher uint16
+	TLSFirst              bool
+	// Certificates are what the other side has shown while the connection is open, its own first.
+	Certificates []*x509.Certificate
 	// Subscribed are the subscriptions, if they were asked for and the connection is open.
 	Subscribed []Subscription
 }
@@ -193,7 +200,7 @@ func (c *client) isIn(q *ConnectionQuery) bool {
 // describe returns what is known of a client, without what takes long.
 func (c *client) describe() *Connection {
 	out, said := c.out.state(), c.introduction()
-	return &Connection{
+	v := &Connection{
 		ID:            c.id,
 		Start:         c.start,
 		LastActivity:  time.Unix(0, max(c.start.UnixNano(), c.lastIn.Load(), out.last)),
@@ -211,6 +218,11 @@ func (c *client) describe() *Connection {
 		User:          c.user(),
 		Account:       c.home.Load().name,
 	}
+	if state := c.encryption.Load(); state != nil {
+		v.TLSVersion, v.TLSCipher, v.TLSFirst = state.Version, state.CipherSuite, c.secureFirst
+		v.Certificates = state.PeerCertificates
+	}
+	return v
 }
 
 // from returns the address of the other side, if it has one.

@@ -1,9 +1,13 @@
 package monitor
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"shoal/node"
@@ -47,34 +51,45 @@ type Connz struct {
 
 // Connection describes a client.
 type Connection struct {
-	ID            uint64     `json:"cid"`
-	Kind          string     `json:"kind"`
-	Type          string     `json:"type"`
-	IP            string     `json:"ip"`
-	Port          int        `json:"port"`
-	Start         time.Time  `json:"start"`
-	LastActivity  time.Time  `json:"last_activity"`
-	Stop          *time.Time `json:"stop,omitempty"`
-	Reason        string     `json:"reason,omitempty"`
-	RTT           string     `json:"rtt,omitempty"`
-	Uptime        string     `json:"uptime"`
-	Idle          string     `json:"idle"`
-	Pending       int        `json:"pending_bytes"`
-	InMsgs        uint64     `json:"in_msgs"`
-	OutMsgs       uint64     `json:"out_msgs"`
-	InBytes       uint64     `json:"in_bytes"`
-	OutBytes      uint64     `json:"out_bytes"`
-	Stalls        uint64     `json:"stalls,omitempty"`
-	Subscriptions int        `json:"subscriptions"`
-	Name          string     `json:"name,omitempty"`
-	Lang          string     `json:"lang,omitempty"`
-	Version       string     `json:"version,omitempty"`
-	User          string     `json:"authorized_user,omitempty"`
-	Account       string     `json:"account,omitempty"`
+	ID            uint64        `json:"cid"`
+	Kind          string        `json:"kind"`
+	Type          string        `json:"type"`
+	IP            string        `json:"ip"`
+	Port          int           `json:"port"`
+	Start         time.Time     `json:"start"`
+	LastActivity  time.Time     `json:"last_activity"`
+	Stop          *time.Time    `json:"stop,omitempty"`
+	Reason        string        `json:"reason,omitempty"`
+	RTT           string        `json:"rtt,omitempty"`
+	Uptime        string        `json:"uptime"`
+	Idle          string        `json:"idle"`
+	Pending       int           `json:"pending_bytes"`
+	InMsgs        uint64        `json:"in_msgs"`
+	OutMsgs       uint64        `json:"out_msgs"`
+	InBytes       uint64        `json:"in_bytes"`
+	OutBytes      uint64        `json:"out_bytes"`
+	Stalls        uint64        `json:"stalls,omitempty"`
+	Subscriptions int           `json:"subscriptions"`
+	Name          string        `json:"name,omitempty"`
+	Lang          string        `json:"lang,omitempty"`
+	Version       string        `json:"version,omitempty"`
+	TLSVersion    string        `json:"tls_version,omitempty"`
+	TLSCipher     string        `json:"tls_cipher_suite,omitempty"`
+	Certificates  []Certificate `json:"tls_peer_certs,omitempty"`
+	TLSFirst      bool          `json:"tls_first,omitempty"`
+	User          string        `json:"authorized_user,omitempty"`
+	Account       string        `json:"account,omitempty"`
 
 	Subjects []string       `json:"subscriptions_list,omitempty"`
 	Detail   []Subscription `json:"subscriptions_list_detail,omitempty"`
 	NameTag  string         `json:"name_tag,omitempty"` // the account again, as tools expect it
+}
+
+// Certificate describes what the other side of TLS has shown. The hashes are in hexadecimal.
+type Certificate struct {
+	Subject   string `json:"subject,omitempty"`
+	KeyHash   string `json:"spki_sha256,omitempty"` // of the public key
+	WholeHash string `json:"cert_sha256,omitempty"`
 }
 
 // Connz describes clients.
@@ -146,7 +161,17 @@ func describe(c *node.Connection, o *ConnzOptions, now time.Time) Connection {
 		v.Stop = &now
 	}
 	v.Uptime, v.Idle = uptime(now.Sub(c.Start)), uptime(now.Sub(c.LastActivity))
+	if c.TLSVersion != 0 {
+		v.TLSVersion = strings.TrimPrefix(tls.VersionName(c.TLSVersion), "TLS ")
+		v.TLSCipher, v.TLSFirst = tls.CipherSuiteName(c.TLSCipher), c.TLSFirst
+	}
 	if o.Auth {
+		for _, cert := range c.Certificates {
+			key, whole := sha256.Sum256(cert.RawSubjectPublicKeyInfo), sha256.Sum256(cert.Raw)
+			v.Certificates = append(v.Certificates, Certificate{
+				cert.Subject.String(), hex.EncodeToString(key[:]), hex.EncodeToString(whole[:]),
+			})
+		}
 		v.User = c.User
 		if c.Account != node.GlobalAccount {
 			v.Account, v.NameTag = c.Account, c.Account

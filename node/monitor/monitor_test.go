@@ -3,6 +3,7 @@ package monitor
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"shoal/node"
+	"shoal/node/certs"
+	"shoal/node/certs/certtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,6 +34,8 @@ type watched struct {
 	cluster Clusterz
 	waiting bool  // it has not started
 	err     error // why it is not healthy
+	// published is the number of messages that clients have sent.
+	published uint64
 }
 
 func (w *watched) Node() *node.Node   { return w.node }
@@ -79,6 +84,13 @@ func (w *watched) client(send string) net.Conn {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { nc.Close() })
+	w.greet(nc, send)
+	return nc
+}
+
+// greet sends what is given, which ends with a PING, and waits for the answer.
+func (w *watched) greet(nc net.Conn, send string) {
+	w.t.Helper()
 	nc.SetDeadline(time.Now().Add(patience))
 	if _, err := nc.Write([]byte(send)); err != nil {
 		w.t.Fatal(err)
@@ -91,7 +103,8 @@ func (w *watched) client(send string) net.Conn {
 		}
 		got = append(got, b[:n]...)
 	}
-	return nc
+	w.published += uint64(strings.Count(send, "PUB "))
+	w.eventually("what was sent is counted", func() bool { return w.node.Stats().InMsgs == w.published })
 }
 
 func (w *watched) handler() *Handler { return NewHandler(New(w)) }
@@ -234,7 +247,7 @@ func TestMesh(t *testing.T) {
 	if list := fmt.Sprint(got["routes"].([]any)[0].(map[string]any)["subscriptions_list"]); list != "[x.* work]" && list != "[work x.*]" {
 		t.Errorf("the interest is %s", list)
 	}
-	a.want(a.get("/routez?subs=detail"), map[string]any{"routes.0.subscriptions_list_detail.0.account": "$G"})
+	a.want(a.get("/routez?subs=detail"), map[string]any{"routes.0.subscriptions_list_detail.0.max": "<nil>"})
 	for target, want := range map[string]int{
 		"/healthz?min-peers=1": 200, "/healthz?min-peers=2": 503, "/healthz?min-peers=-1": 400, "/healthz?min-peers=x": 400,
 	} {
@@ -275,6 +288,41 @@ func TestConnz(t *testing.T) {
 	for _, sort := range node.ConnectionOrders() {
 		n.get("/connz?state=closed&sort=" + sort)
 	}
+}
+
+func TestTLS(t *testing.T) {
+	authority, err := certtest.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := authority.Issue("server", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := certs.Load(certs.Files{CertFile: server.CertFile, KeyFile: server.KeyFile, CAFile: authority.CAFile, Verify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := watch(t, node.Options{TLS: &node.TLSOptions{Config: source.Config, HandshakeFirst: true}})
+	pair, err := tls.LoadX509KeyPair(server.CertFile, server.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := tls.Dial("tcp", n.node.Addr().String(), &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	n.greet(nc, hello+"PING\r\n")
+	n.want(n.get("/varz"), map[string]any{
+		"tls_required": true, "tls_verify": true, "tls_cert_not_after": pair.Leaf.NotAfter.Format(time.RFC3339),
+	})
+	n.want(n.get("/connz?auth=1"), map[string]any{
+		"connections.0.tls_version": "1.3", "connections.0.tls_first": true,
+		"connections.0.tls_cipher_suite":         tls.CipherSuiteName(nc.ConnectionState().CipherSuite),
+		"connections.0.tls_peer_certs.0.subject": pair.Leaf.Subject.String(),
+	})
+	n.want(n.get("/connz"), map[string]any{"connections.0.tls_version": "1.3", "connections.0.tls_peer_certs": "<nil>"})
 }
 
 func TestSubsz(t *testing.T) {

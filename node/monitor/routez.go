@@ -83,9 +83,6 @@ func (m *Monitor) Routez(o RoutezOptions) Routez {
 			Synchronized:  r.Synchronized,
 		}
 		v.Subjects, v.Detail = subscribed(r.Subscribed, o.SubscriptionsDetail)
-		for i := range v.Detail {
-			v.Detail[i].Account = r.Subscribed[i].Account
-		}
 		z.Routes = append(z.Routes, v)
 	}
 	z.NumRoutes = len(z.Routes)

@@ -81,6 +81,7 @@ type Varz struct {
 	SystemAccount    string           `json:"system_account,omitempty"`
 	SlowByKind       ByKind           `json:"slow_consumer_stats"`
 	StaleByKind      ByKind           `json:"stale_connection_stats"`
+	CertNotAfter     time.Time        `json:"tls_cert_not_after,omitzero"`
 }
 
 // ClusterVarz is how a node listens for other servers.
@@ -143,8 +144,10 @@ func (m *Monitor) Varz() Varz {
 		v.HTTPRequests[path] = count.Load()
 	}
 	if t := opts.TLS; t != nil {
+		config := t.Config()
 		v.TLSRequired = !t.AllowPlain
-		v.TLSVerify = t.Config().ClientAuth == tls.RequireAndVerifyClientCert
+		v.TLSVerify = config.ClientAuth == tls.RequireAndVerifyClientCert
+		v.CertNotAfter = notAfter(config)
 	}
 	if m.source.Started() {
 		v.Port = portOf(n.Addr())
@@ -203,6 +206,14 @@ func tlsTimeout(t *node.TLSOptions) float64 {
 		return t.Timeout.Seconds()
 	}
 	return node.DefaultTLSTimeout.Seconds()
+}
+
+// notAfter returns when the first certificate expires, zero if that is not known.
+func notAfter(config *tls.Config) time.Time {
+	if len(config.Certificates) == 0 || config.Certificates[0].Leaf == nil {
+		return time.Time{}
+	}
+	return config.Certificates[0].Leaf.NotAfter
 }
 
 // portOf returns the port of a listener, 0 if there is none.
