@@ -6,6 +6,8 @@
 //     down what nats-server answers, to be reviewed as a change.
 //   - TestRouteScripts does so with testdata/routes, in which the test plays other servers of the
 //     cluster as well.
+//   - TestAuthScripts does so with testdata/auth, about users, permissions and accounts: both servers are
+//     started with the same configuration file.
 //   - TestRandomConversations and TestRandomRoutes do the same with made up conversations;
 //     -conversations says how many, and -seed repeats one.
 //   - TestMesh… runs meshes of both kinds of servers; -kinds picks the mesh, as in -kinds=nns for two

@@ -28,6 +28,9 @@ func TestScripts(t *testing.T) { playFiles(t, "testdata/scripts/*.txt") }
 // TestRouteScripts does so with scripts in which other servers take part.
 func TestRouteScripts(t *testing.T) { playFiles(t, "testdata/routes/*.txt") }
 
+// TestAuthScripts does so with scripts whose servers have a configuration file.
+func TestAuthScripts(t *testing.T) { playFiles(t, "testdata/auth/*.txt") }
+
 func playFiles(t *testing.T, pattern string) {
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {

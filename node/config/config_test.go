@@ -152,6 +152,17 @@ func TestLoad(t *testing.T) {
 			}
 			s.Auth.NoAuthUser = "z"
 		}},
+		{"accounts { $SYS { users: [ { user: s, password: s } ] } }", func(s *Settings) {
+			s.Node.Accounts = []node.AccountOptions{{Name: "$SYS"}}
+			s.Auth.Users = []auth.User{{Name: "s", Password: "s", Account: "$SYS"}, {Name: "$G"}}
+			s.Auth.NoAuthUser = "$G"
+		}},
+		{"accounts { S { users: [ { user: s, password: s } ] } }\nsystem_account: S\nauthorization { timeout: 1 }", func(s *Settings) {
+			s.Node.Accounts = []node.AccountOptions{{Name: "S"}}
+			s.Node.SystemAccount = "S"
+			s.Node.AuthTimeout = time.Second
+			s.Auth.Users = []auth.User{{Name: "s", Password: "s", Account: "S"}}
+		}},
 		{"accounts: [A, B]", func(s *Settings) { s.Node.Accounts = []node.AccountOptions{{Name: "A"}, {Name: "B"}} }},
 		{`accounts {
 			$SYS { users: [ { user: s, password: s } ] }

@@ -41,6 +41,7 @@ func (l *loader) server(b *block) {
 	}
 	b.others()
 	b.done()
+	l.admitGuests()
 	l.checkAuth()
 }
 
