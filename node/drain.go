@@ -260,7 +260,8 @@ func (n *Node) verbs() map[string]verb {
 			n.log.Info("Asked to drain", "by", from, "force", order.Force)
 			return nil, n.Drain(ctx, order.Force)
 		}},
-		verbFigures: {answer: n.answerFigures},
+		verbFigures:     {answer: n.answerFigures},
+		verbConnections: {answer: n.answerConnections},
 		"leave": {changes: true, answer: func(_ context.Context, from string, body json.RawMessage) (any, error) {
 			var order leaveOrder
 			if err := json.Unmarshal(body, &order); err != nil {

@@ -74,10 +74,10 @@ func (h *history) take(n *Node, now time.Time) {
 		}
 		h.samples = append(h.samples, Sample{
 			Time:     now.UnixMilli(),
-			InMsgs:   per(clients.inMsgs, h.clients.inMsgs),
-			OutMsgs:  per(clients.outMsgs, h.clients.outMsgs),
-			InBytes:  per(clients.inBytes, h.clients.inBytes),
-			OutBytes: per(clients.outBytes, h.clients.outBytes),
+			InMsgs:   per(clients.traffic.inMsgs, h.clients.inMsgs),
+			OutMsgs:  per(clients.traffic.outMsgs, h.clients.outMsgs),
+			InBytes:  per(clients.traffic.inBytes, h.clients.inBytes),
+			OutBytes: per(clients.traffic.outBytes, h.clients.outBytes),
 		})
 		h.routes = make(map[uint64]rate, len(byRoute))
 		for id, t := range byRoute {

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +22,10 @@ type Figures struct {
 	Samples       []Sample      `json:"samples"`        // of the last ten minutes, or the last one
 	Routes        []RouteFigure `json:"routes"`
 	Subjects      []SubjectRate `json:"subjects"` // those with the most messages
+	// Settings are those in which servers should not differ, by section and name, if some do.
+	Settings map[string]map[string]string `json:"settings,omitempty"`
+	// Slow are clients that could not follow, or cannot.
+	Slow []ClientFigures `json:"slow"`
 }
 
 // RouteFigure is a route as the server at one end of it sees it.
@@ -52,6 +58,9 @@ type ClusterServer struct {
 	Silent  string   `json:"silent,omitempty"`
 }
 
+// isThere reports whether the server has not said goodbye.
+func (s *ClusterServer) isThere() bool { return s.Liveness != membership.Left.String() }
+
 // verbFigures asks a server for its figures.
 const verbFigures = "figures"
 
@@ -60,7 +69,8 @@ const figuresTime = time.Second
 
 // figuresQuery says which figures are wanted.
 type figuresQuery struct {
-	History bool `json:"history"`
+	History  bool `json:"history"`
+	Settings bool `json:"settings"`
 }
 
 // figures returns what this node tells of itself.
@@ -76,6 +86,10 @@ func (n *Node) figures(q figuresQuery) *Figures {
 		Samples:       n.history.get(q.History),
 		Routes:        []RouteFigure{},
 		Subjects:      n.history.ofSubjects(time.Now()),
+		Slow:          n.slowClients(),
+	}
+	if q.Settings {
+		f.Settings = n.settings()
 	}
 	at := make(map[string]int) // there may be several connections to a server
 	for _, r := range n.routes.registered() {
@@ -113,11 +127,11 @@ func (n *Node) Overview(ctx context.Context, history bool) []ClusterServer {
 	ctx, cancel := context.WithTimeout(ctx, figuresTime)
 	defer cancel()
 	list := n.servers()
-	q := figuresQuery{History: history}
+	q := figuresQuery{History: history, Settings: len(n.Drift()) > 0}
 	var wg sync.WaitGroup
 	for i := range list {
 		s := &list[i]
-		if s.Foreign || s.Liveness == membership.Left.String() {
+		if s.Foreign || !s.isThere() {
 			continue
 		}
 		wg.Go(func() {
@@ -160,5 +174,8 @@ func (n *Node) servers() []ClusterServer {
 			Version: peer.Version, Route: r.conn.remote, RTT: milliseconds(r.liveness.roundTrip()),
 		})
 	}
+	slices.SortFunc(list, func(a, b ClusterServer) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
 	return list
 }

@@ -31,11 +31,14 @@ type Monitor struct {
 	source   Source
 	process  *process
 	requests map[string]*atomic.Int64 // by path, of all Handlers
+
+	dashboard dashboard
 }
 
 // New returns a monitor of source.
 func New(source Source) *Monitor {
 	m := &Monitor{source: source, process: newProcess(), requests: map[string]*atomic.Int64{}}
+	m.dashboard.source = source
 	for path := range pages {
 		m.requests[path] = new(atomic.Int64)
 	}

@@ -112,7 +112,7 @@ function drawRates() {
   const kinds = ["in", "out"].map(d => [d, series(d + "_" + unit.toLowerCase())]);
   const show = unit === "Bytes" ? bytes : count;
   const top = Math.max(1, ...kinds.flatMap(([, v]) => v)) * 1.1;
-  const [left, right, high, low] = [64, 630, 14, 268];
+  const [left, right, high, low] = [64, 630, 20, 270];
   const x = i => left + (right - left) * i / (slots - 1);
   const y = v => low - (low - high) * v / top;
   const parts = [];
@@ -127,7 +127,7 @@ function drawRates() {
   }
   kinds.forEach(([d, values], i) => {
     parts.push(drawing("polyline", { class: d, points: values.map((v, i) => x(i).toFixed(1) + "," + y(v).toFixed(1)).join(" ") }));
-    parts.push(drawing("text", { class: "tick key-" + d, x: left + 8 + i * 70, y: 298 }, (d === "in" ? "━ in" : "━ out")));
+    parts.push(drawing("text", { class: "tick key-" + d, x: right - 110 + i * 60, y: 10 }, (d === "in" ? "━ in" : "━ out")));
   });
   byID("rates").replaceChildren(...parts);
   byID("rates-text").textContent = kinds.map(([d, v]) => `${d}: ${show(v.at(-1))}/s now, ${show(Math.max(...v))}/s at most`).join("; ");
@@ -170,7 +170,8 @@ function drawMesh() {
     const e = drawing("line", { class: kind, x1, y1, x2, y2, "stroke-width": width });
     e.append(drawing("title", {}, title));
     parts.push(e);
-    return [(x1 + x2) / 2, (y1 + y2) / 2];
+    const along = servers.length > 2 ? 0.36 : 0.5; // in the middle many would meet
+    return [x1 + (x2 - x1) * along, y1 + (y2 - y1) * along];
   };
   const all = links(servers);
   const labels = [];
@@ -290,8 +291,25 @@ function showRest() {
     [c.name || "cid " + c.cid, "wide"], c.server, c.stop ? ago(overview.now - c.stop) + " ago" : "now",
     c.stop ? c.reason : bytes(c.pending) + " wait",
   ]));
-  fill(byID("drift"), overview.drift.flatMap(d => Object.entries(d.values).map(([value, names]) =>
-    [d.what, value, [names.join(", "), "wide"]])));
+  fill(byID("drift"), overview.drift.flatMap(differences));
+}
+
+// differences are the settings of a section in which servers differ, or if none of them has told any, what
+// they gossip of it.
+function differences(d) {
+  const told = overview.servers.filter(s => s.figures?.settings?.[d.what]);
+  const rows = [];
+  for (const name of new Set(told.flatMap(s => Object.keys(s.figures.settings[d.what])))) {
+    const groups = new Map();
+    for (const s of told) {
+      const value = s.figures.settings[d.what][name] ?? "(unknown to it)";
+      groups.set(value, [...(groups.get(value) ?? []), s.name]);
+    }
+    if (groups.size > 1) {
+      for (const [value, names] of groups) rows.push([`${d.what}: ${name}`, [value, "wide"], [names.join(", "), "wide"]]);
+    }
+  }
+  return rows.length ? rows : Object.entries(d.values).map(([value, names]) => [d.what, value, [names.join(", "), "wide"]]);
 }
 
 function show() {
@@ -340,7 +358,7 @@ async function askConnections() {
   const form = new FormData(byID("connections-form"));
   const query = new URLSearchParams({ sort: order, filter: form.get("filter"), server: form.get("server") });
   try {
-    const answer = await fetch("/dashboard/connections?" + query, { signal: mine.signal });
+    const answer = await fetch(new URL("connections?" + query, import.meta.url), { signal: mine.signal });
     if (!answer.ok) throw new Error(await answer.text());
     const page = await answer.json();
     fill(byID("connections"), page.connections.map(c => columns.map(([, , of]) => of(c))));
@@ -359,7 +377,7 @@ function live(on, text) {
 }
 
 function listen() {
-  const events = new EventSource("/dashboard/events");
+  const events = new EventSource(new URL("events", import.meta.url));
   events.addEventListener("overview", e => {
     const first = overview === null;
     overview = JSON.parse(e.data);
@@ -368,7 +386,11 @@ function listen() {
     show();
     if (first) askConnections();
   });
-  events.addEventListener("error", () => live(false, "this server does not answer, trying again"));
+  events.addEventListener("error", () => {
+    live(false, "this server does not answer, trying again");
+    // A browser tries again by itself only where there was an answer before.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 1000);
+  });
 }
 
 function choose(e) {
