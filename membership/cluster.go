@@ -167,8 +167,12 @@ func (c *Cluster) hear() {
 			}
 			break
 		}
-		if len(batch) > 0 {
-			c.view.apply(time.Now(), batch...)
+		if len(batch) == 0 {
+			continue
+		}
+		c.view.apply(time.Now(), batch...)
+		if slices.ContainsFunc(batch, func(e event) bool { return e.kind == failed }) {
+			c.joiner.nudge() // to look for it, see redial
 		}
 	}
 }

@@ -87,8 +87,10 @@ func (j *joiner) run(ctx context.Context) {
 			}
 			seedsAgain = now.Add(vary(wait))
 		}
-		j.redial(ctx)
-		wait := min(time.Until(seedsAgain), vary(j.c.timing.redialInterval))
+		wait := time.Until(seedsAgain)
+		if j.redial(ctx) {
+			wait = min(wait, vary(j.c.timing.redialInterval))
+		}
 		if j.c.alone() && !j.seeds.none() {
 			wait = min(wait, vary(retry))
 			retry = min(time.Duration(float64(retry)*retryGrowth), lastRetry)
@@ -99,10 +101,11 @@ func (j *joiner) run(ctx context.Context) {
 	}
 }
 
-// redial contacts members that have failed, in case they are back. Each side of a split makes about as many
-// attempts as it has lost members, shared among those that it still has: so the smaller side does most of
-// the work, and a cluster of fifty that has lost one does not storm its address.
-func (j *joiner) redial(ctx context.Context) {
+// redial contacts members that have failed, in case they are back, and reports whether there are any. Each
+// side of a split makes about as many attempts as it has lost members, shared among those that it still
+// has: so the smaller side does most of the work, and a cluster of fifty that has lost one does not storm
+// its address.
+func (j *joiner) redial(ctx context.Context) (some bool) {
 	var lost []string
 	living := 0
 	all := j.c.view.members()
@@ -115,7 +118,7 @@ func (j *joiner) redial(ctx context.Context) {
 		}
 	}
 	if len(lost) == 0 || rand.IntN(max(living, 1)) >= len(lost) {
-		return
+		return len(lost) > 0
 	}
 	rand.Shuffle(len(lost), func(a, b int) { lost[a], lost[b] = lost[b], lost[a] })
 	for _, addr := range lost[:min(len(lost), redialsAtOnce)] {
@@ -123,9 +126,10 @@ func (j *joiner) redial(ctx context.Context) {
 		before := j.c.list.NumMembers()
 		if _, err := j.c.list.Join([]string{addr}); err == nil {
 			j.joined(ctx, addr, before)
-			return
+			break
 		}
 	}
+	return true
 }
 
 // vary returns a time that is a little longer or shorter, so that nodes do not fall into step.
