@@ -389,15 +389,16 @@ func (c *Cluster) Forget(ctx context.Context, id string) error {
 	case m.Liveness == Left:
 		return nil
 	}
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	c.goes(func(context.Context) {
+		defer close(done)
 		// Its variant that forgets at once would also forget a member that lives, for those who see it
-		// alive when they hear of it.
-		done <- c.serf.RemoveFailedNode(id)
+		// alive when they hear of it. Its only error is that it has not waited until all was sent.
+		_ = c.serf.RemoveFailedNode(id)
 	})
 	select {
-	case err := <-done:
-		return err
+	case <-done:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-c.ctx.Done():
@@ -407,37 +408,6 @@ func (c *Cluster) Forget(ctx context.Context, id string) error {
 
 // Keyring returns what changes the keys of the cluster.
 func (c *Cluster) Keyring() *Keyring { return c.keyring }
-
-// Leave says goodbye, which takes about a second, and never much longer than twice
-// the time that the profile gives to broadcasts. The node is no member any more then; Close is still
-// needed. The file of peers stays, since a server that is started again is to find its cluster.
-func (c *Cluster) Leave(ctx context.Context) error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return errClosed
-	}
-	first := !c.gone
-	c.gone = true
-	done := make(chan error, 1)
-	c.wg.Go(func() {
-		c.leave.Lock()
-		defer c.leave.Unlock()
-		if !first || c.serf.State() != serf.SerfAlive {
-			done <- nil
-			return
-		}
-		c.savePeers(time.Now(), true)
-		done <- c.serf.Leave()
-	})
-	c.mu.Unlock()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // Close ends the membership without a goodbye, unless Leave has said it, and returns when nothing of it
 // runs any more. If Leave is under way, it waits for that.

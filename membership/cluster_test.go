@@ -78,6 +78,29 @@ func TestCrashAndLeave(t *testing.T) {
 	liveness(t, nodes[:2], nodes[2], Left)
 }
 
+// TestAllLeaveAtOnce has nobody stay who could hear a goodbye: nobody waits for that.
+func TestAllLeaveAtOnce(t *testing.T) {
+	t.Parallel()
+	nodes := startCluster(t, newNetwork(), 4)
+	together(t, nodes)
+	nodes[3].kill()
+	liveness(t, nodes[:3], nodes[3], Failed)
+	var all sync.WaitGroup
+	began := time.Now()
+	for _, n := range nodes[:3] {
+		n.conf.BroadcastTimeout, n.timing.leavePropagate = patience, patience
+		all.Go(func() {
+			if err := n.Leave(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("took %v", took)
+	}
+}
+
 func TestStateAndTags(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, newNetwork(), 3)

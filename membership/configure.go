@@ -38,7 +38,7 @@ func (c *Cluster) configure(tags map[string]string) *serf.Config {
 	s.ProtocolVersion = serf.ProtocolVersionMax
 	s.ReconnectInterval, s.ReconnectTimeout = t.reconnectInterval, t.reconnectTimeout
 	s.TombstoneTimeout, s.ReapInterval = t.tombstone, t.reapInterval
-	s.BroadcastTimeout, s.LeavePropagateDelay = t.broadcastTimeout, t.leavePropagate
+	s.BroadcastTimeout, s.LeavePropagateDelay = t.broadcastTimeout, 0 // Leave itself stays as long as is needed
 	s.MinQueueDepth = t.queueDepth
 	// Names are fresh, so a conflict is a cloned process or an attack, and must not stop this one.
 	s.EnableNameConflictResolution = false

@@ -60,8 +60,8 @@ type timing struct {
 	reconnectTimeout  time.Duration // after which a failed member is forgotten
 	tombstone         time.Duration // after which a member that left is forgotten
 	reapInterval      time.Duration // between two looks for members to forget
-	broadcastTimeout  time.Duration // the longest that leaving waits for others to hear
-	leavePropagate    time.Duration // and then stays to pass it on
+	broadcastTimeout  time.Duration // the longest that each of the two parts of a goodbye takes to be sent
+	leavePropagate    time.Duration // and then stays to answer who has not heard it
 	queueDepth        int           // news that may wait to be sent, before the oldest are dropped
 	resync            []time.Duration
 	seedInterval      time.Duration // between two looks for seeds that are not members
@@ -109,9 +109,9 @@ func (p Profile) timing() timing {
 		reconnectTimeout: 6 * time.Hour,
 		tombstone:        time.Hour,
 		reapInterval:     5 * time.Second,
-		// Two of these and the next are what a server that stops may have to wait for, if all stop at once
-		// and nobody is left to hear its goodbye.
-		broadcastTimeout: time.Second,
+		// Each part takes 30 to 60 ms, see carryGoodbye. When many stop at once, the library may lose its
+		// own part, as told at journal, and wait for it.
+		broadcastTimeout: 300 * time.Millisecond,
 		leavePropagate:   500 * time.Millisecond,
 		queueDepth:       1024,
 		// News of a join run out of retransmissions before a newcomer that knows nobody has heard of
@@ -136,7 +136,7 @@ func (p Profile) timing() timing {
 		t.reclaim = time.Second
 		t.reconnectInterval, t.reapInterval = time.Second, time.Second
 		t.reconnectTimeout, t.tombstone = 10*time.Minute, 10*time.Minute
-		t.broadcastTimeout, t.leavePropagate = time.Second, 200*time.Millisecond
+		t.leavePropagate = 200 * time.Millisecond
 		t.resync = []time.Duration{250 * time.Millisecond, time.Second}
 		t.seedInterval, t.redialInterval = 2*time.Second, time.Second
 	case WAN:
@@ -154,7 +154,7 @@ func (p Profile) timing() timing {
 		t.reclaim = 30 * time.Second
 		t.reconnectInterval, t.reapInterval = 30*time.Second, 15*time.Second
 		t.reconnectTimeout, t.tombstone = 24*time.Hour, 24*time.Hour
-		t.broadcastTimeout, t.leavePropagate = time.Second, time.Second
+		t.leavePropagate = time.Second
 		t.queueDepth = 4096
 		t.resync = []time.Duration{time.Second, 5 * time.Second}
 		t.seedInterval, t.redialInterval = time.Minute, 10*time.Second
