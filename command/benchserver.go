@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -34,6 +33,7 @@ func (b *bench) target(server string) (loadtest.Target, error) {
 	// A client of its own for each: a list would stand for servers that replace each other.
 	one := newClient(b.streams)
 	one.servers, one.user, one.password, one.token, one.timeout = server, b.user, b.password, b.token, b.timeout
+	one.tls = b.tls
 	nc, err := one.connect("bench", false)
 	if err != nil {
 		return loadtest.Target{}, err
@@ -48,12 +48,12 @@ func (b *bench) target(server string) (loadtest.Target, error) {
 	case int64(b.config.Size) > nc.MaxPayload():
 		return loadtest.Target{}, fmt.Errorf("--size: %d bytes are more than the %d that the server allows", b.config.Size, nc.MaxPayload())
 	}
-	return newTarget(nc, u, one), nil
+	return newTarget(nc, u, one)
 }
 
 // newTarget returns how to connect to where nc is connected. Credentials in the URL come first, as
 // they do for the library.
-func newTarget(nc *nats.Conn, u *url.URL, c *client) loadtest.Target {
+func newTarget(nc *nats.Conn, u *url.URL, c *client) (loadtest.Target, error) {
 	target := loadtest.Target{URL: redacted(nc.ConnectedUrl()), Address: nc.ConnectedAddr(),
 		User: c.user, Password: c.password, Token: c.token}
 	if target.Token != "" {
@@ -68,7 +68,12 @@ func newTarget(nc *nats.Conn, u *url.URL, c *client) loadtest.Target {
 		}
 	}
 	if _, err := nc.TLSConnectionState(); err == nil {
-		target.TLS = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+		config, err := c.tls.config()
+		if err != nil {
+			return loadtest.Target{}, err
+		}
+		config.ServerName = u.Hostname()
+		target.TLS, target.TLSFirst = config, c.tls.first
 	}
-	return target
+	return target, nil
 }

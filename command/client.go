@@ -2,12 +2,14 @@ package command
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +30,7 @@ type client struct {
 	password string
 	token    string
 	timeout  time.Duration
+	tls      clientTLS
 
 	mu      sync.Mutex // guards dialErr, and keeps the notices on streams.err apart
 	dialErr error      // why the last connection attempt failed
@@ -40,7 +43,7 @@ func newClient(std streams) *client {
 // flags returns the flags that every client command has.
 func (c *client) flags() []cli.Flag {
 	const category = "Connection"
-	return []cli.Flag{
+	return slices.Concat([]cli.Flag{
 		&cli.StringFlag{Category: category, Name: "server", Aliases: []string{"s"}, EnvVars: []string{"SHOAL_URL", "NATS_URL"},
 			Usage: "`URL` of the server, or several with commas", Value: defaultServer, Destination: &c.servers},
 		&cli.StringFlag{Category: category, Name: "user", EnvVars: []string{"SHOAL_USER"},
@@ -51,7 +54,7 @@ func (c *client) flags() []cli.Flag {
 			Usage: "`TOKEN` to log in with", Destination: &c.token},
 		&cli.GenericFlag{Category: category, Name: "timeout",
 			Usage: "`TIME` to wait for the server or an answer", Value: durationValue{&c.timeout}},
-	}
+	}, c.tls.flags(category))
 }
 
 // connect opens a connection. It stays connected through failures of a server if that is wanted,
@@ -76,6 +79,11 @@ func (c *client) connect(name string, reconnect bool) (*nats.Conn, error) {
 	case c.user != "" || c.password != "":
 		options = append(options, nats.UserInfo(c.user, c.password))
 	}
+	secure, err := c.tls.options()
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, secure...)
 	nc, err := nats.Connect(c.servers, options...)
 	if err != nil {
 		return nil, c.connectError(err)
@@ -99,7 +107,10 @@ func (c *client) connectError(err error) error {
 	to := "cannot connect to " + redacted(c.servers)
 	var timeout net.Error
 	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%s: its certificate is not trusted: %w; --tlscacert names its authority", to, certificate.Err)
 	case errors.Is(err, nats.ErrAuthorization):
 		return fmt.Errorf("%s: the server does not accept these credentials, check --user and --password, or --token", to)
 	case errors.As(c.dialErr, &dns):

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"shoal/node"
 	"shoal/node/monitor"
 )
 
@@ -20,23 +21,29 @@ type extras struct {
 
 // openExtras opens all that could fail, so that a server which lacks something does not even start.
 // Nothing is visible to others before start.
-func openExtras(s *settings, logger *slog.Logger) (_ *extras, err error) {
+func openExtras(s *settings, n *node.Node, logger *slog.Logger) (_ *extras, err error) {
 	x := &extras{}
 	defer func() {
 		if err != nil {
 			x.close()
 		}
 	}()
-	if s.Monitor.HTTPSPort != 0 {
-		return nil, errors.New("https_port: this version serves monitoring in clear only, use http_port")
+	switch {
+	case s.Monitor.HTTPSPort == 0 && s.Monitor.Port == 0:
+	case s.Monitor.HTTPSPort == 0:
+		x.monitoring, err = listenHTTP("--http_port", s.monitorHost(), s.Monitor.Port, nil)
+	case s.Monitor.Port != 0:
+		err = s.place(errors.New("https_port: there is an http_port as well, take one of them"))
+	case s.Node.TLS == nil:
+		err = s.place(errors.New("https_port: it needs the certificate of --tlscert and --tlskey, or of a tls block"))
+	default:
+		x.monitoring, err = listenHTTP("--https_port", s.monitorHost(), s.Monitor.HTTPSPort, n.TLSConfig)
 	}
-	if s.Monitor.Port != 0 {
-		if x.monitoring, err = listenHTTP("--http_port", s.monitorHost(), s.Monitor.Port); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	if s.ProfilePort != 0 {
-		if x.profiling, err = listenHTTP("--profile", "127.0.0.1", s.ProfilePort); err != nil {
+		if x.profiling, err = listenHTTP("--profile", "127.0.0.1", s.ProfilePort, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -59,7 +66,11 @@ func openExtras(s *settings, logger *slog.Logger) (_ *extras, err error) {
 // serve begins to answer monitoring requests, so that they tell also that a server is not ready yet.
 func (x *extras) serve(m *monitored, logger *slog.Logger) {
 	if x.monitoring != nil {
-		m.httpPort = x.monitoring.port()
+		if x.monitoring.scheme == "https" {
+			m.httpsPort = x.monitoring.port()
+		} else {
+			m.httpPort = x.monitoring.port()
+		}
 		x.monitoring.serve(m.settings.below(monitor.NewHandler(monitor.New(m))), logger)
 	}
 	if x.profiling != nil {
@@ -75,7 +86,11 @@ func (x *extras) announce(m *monitored, orders http.Handler, logger *slog.Logger
 		}
 	}
 	options := &m.settings.Node
-	urls := portURLs{NATS: listenerURLs("nats", options.Host, portOf(m.node.Addr()))}
+	scheme := "nats"
+	if options.TLS != nil {
+		scheme = "tls"
+	}
+	urls := portURLs{NATS: listenerURLs(scheme, options.Host, portOf(m.node.Addr()))}
 	if x.monitoring != nil {
 		urls.Monitoring = x.monitoring.urls()
 		logger.Info("Listening for monitoring requests on " + x.monitoring.address())

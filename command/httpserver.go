@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,14 +16,16 @@ import (
 
 // httpServer is a listener for people and tools, beside that for clients.
 type httpServer struct {
+	scheme   string
 	host     string
 	listener net.Listener
 	server   *http.Server
 	done     chan struct{} // closed when the serving goroutine has ended
 }
 
-// listenHTTP opens the listener; connections wait until serve.
-func listenHTTP(flag, host string, port int) (*httpServer, error) {
+// listenHTTP opens the listener; connections wait until serve. With a function that returns the settings of
+// TLS for each, they are encrypted.
+func listenHTTP(flag, host string, port int, tlsConfig func() *tls.Config) (*httpServer, error) {
 	wanted := port
 	if port == node.RandomPort {
 		wanted = 0
@@ -31,7 +34,10 @@ func listenHTTP(flag, host string, port int) (*httpServer, error) {
 	if err != nil {
 		return nil, listenError(err, "--addr", flag, host, port)
 	}
-	return &httpServer{host: host, listener: listener}, nil
+	if tlsConfig != nil {
+		return &httpServer{scheme: "https", host: host, listener: withTLS(listener, tlsConfig)}, nil
+	}
+	return &httpServer{scheme: "http", host: host, listener: listener}, nil
 }
 
 func (h *httpServer) port() int { return portOf(h.listener.Addr()) }
@@ -39,7 +45,7 @@ func (h *httpServer) port() int { return portOf(h.listener.Addr()) }
 // address is where the listener was asked to be, with the port that it got.
 func (h *httpServer) address() string { return net.JoinHostPort(h.host, strconv.Itoa(h.port())) }
 
-func (h *httpServer) urls() []string { return listenerURLs("http", h.host, h.port()) }
+func (h *httpServer) urls() []string { return listenerURLs(h.scheme, h.host, h.port()) }
 
 // serve answers requests with handler until close.
 func (h *httpServer) serve(handler http.Handler, logger *slog.Logger) {

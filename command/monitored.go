@@ -20,10 +20,10 @@ const (
 
 // monitored shows a node to its monitor.
 type monitored struct {
-	node     *node.Node
-	settings *settings
-	httpPort int
-	phase    atomic.Int32
+	node                *node.Node
+	settings            *settings
+	httpPort, httpsPort int
+	phase               atomic.Int32
 }
 
 // Node implements [monitor.Source].
@@ -35,6 +35,7 @@ func (m *monitored) Started() bool { return m.phase.Load() != phaseStarting }
 // Complete implements [monitor.Source].
 func (m *monitored) Complete(v *monitor.Varz) {
 	v.HTTPHost, v.HTTPPort, v.HTTPBasePath = m.settings.monitorHost(), m.httpPort, m.settings.Monitor.BasePath
+	v.HTTPSPort = m.httpsPort
 	v.ConfigDigest = m.settings.Digest
 }
 

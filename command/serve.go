@@ -61,7 +61,7 @@ func (s *settings) prepare(log *slog.Logger) (err error) {
 		s.Node.Cluster.KeepGossipKeys = func(keys [][]byte) error { return writeKeys(s.GossipKeyFile, keys) }
 	}
 	if s.Node.TLS, err = tlsOptions(s.TLS, certs.Load); err != nil {
-		return s.place(fmt.Errorf("tls: %w", err))
+		return s.tlsError(err)
 	}
 	if s.Node.Cluster.TLS, err = tlsOptions(s.ClusterTLS, certs.LoadMutual); err != nil {
 		return s.place(fmt.Errorf("cluster.tls: %w", err))
@@ -127,7 +127,7 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, stderr i
 	if err := openStateDir(s.Node.Cluster.StateDir); err != nil {
 		return err
 	}
-	x, err := openExtras(s, log.Logger)
+	x, err := openExtras(s, n, log.Logger)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type settings struct {
 	*config.Settings
 	login login
 	both  bool // -DV or -DVV
+	tls   tlsFlags
 
 	configFile        string
 	ignoreUnsupported bool
@@ -61,6 +62,7 @@ func (s *settings) settle() {
 	if s.login != (login{}) {
 		s.Auth.User, s.Auth.Password, s.Auth.Token = s.login.User, s.login.Password, s.login.Token
 	}
+	s.settleTLS()
 }
 
 // monitorHost is where the server listens for monitoring.
@@ -81,6 +83,7 @@ const (
 	categoryCluster = "Cluster"
 	categoryLimits  = "Limits"
 	categoryAuth    = "Authentication"
+	categoryTLS     = "TLS"
 	categoryLogging = "Logging"
 	categoryHTTP    = "Monitoring"
 )
@@ -161,7 +164,7 @@ func (s *settings) flags() []cli.Flag {
 			Usage: "`TOKEN` that clients must give, or its hash", Destination: &s.login.Token},
 		&cli.GenericFlag{Category: categoryAuth, Name: "auth_timeout",
 			Usage: "`TIME` that a client has to log in", DefaultText: node.DefaultAuthTimeout.String(), Value: durationValue{&o.AuthTimeout}},
-
+	}, s.tlsFlags(), []cli.Flag{
 		&cli.StringFlag{Category: categoryLogging, Name: "log", Aliases: []string{"l"},
 			Usage: "append to this `FILE`", DefaultText: "standard error", Value: s.Log.File, Destination: &s.Log.File},
 		&cli.StringFlag{Category: categoryLogging, Name: "log_format",
@@ -180,6 +183,8 @@ func (s *settings) flags() []cli.Flag {
 
 		&cli.GenericFlag{Category: categoryHTTP, Name: "http_port", Aliases: []string{"m"},
 			Usage: "tell about the server over HTTP on this `PORT`, see /", DefaultText: "off", Value: portValue{&s.Monitor.Port}},
+		&cli.GenericFlag{Category: categoryHTTP, Name: "https_port", Aliases: []string{"ms"},
+			Usage: "the same over TLS on this `PORT`", DefaultText: "off", Value: portValue{&s.Monitor.HTTPSPort}},
 		&cli.GenericFlag{Category: categoryHTTP, Name: "max_closed_clients",
 			Usage: "clients to remember that have gone, -1 is none, `N`",
 			Value: numberValue{&o.MaxClosedClients, -1, math.MaxInt32, "use -1 to remember none"}},

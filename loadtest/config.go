@@ -29,6 +29,8 @@ type Target struct {
 	User, Password, Token string
 	// TLS is set for a server that wants TLS.
 	TLS *tls.Config
+	// TLSFirst has the handshake come before INFO.
+	TLSFirst bool
 }
 
 // Config says what to measure.

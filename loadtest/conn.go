@@ -68,15 +68,18 @@ func (c *conn) login(target Target, timeout time.Duration) error {
 	if err := c.stream.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return reason(err)
 	}
+	if target.TLS != nil && target.TLSFirst {
+		if err := c.secure(target.TLS); err != nil {
+			return err
+		}
+	}
 	if err := c.await(wire.Info); err != nil {
 		return err
 	}
-	if target.TLS != nil {
-		secure := tls.Client(c.meter, target.TLS)
-		if err := secure.Handshake(); err != nil {
-			return reason(err)
+	if target.TLS != nil && !target.TLSFirst {
+		if err := c.secure(target.TLS); err != nil {
+			return err
 		}
-		c.stream = secure
 	}
 	hello := wire.ConnectOptions{Echo: true, Headers: true, NoResponders: true, Protocol: 1, Lang: "go", Name: "shoal bench",
 		User: target.User, Pass: target.Password, Token: target.Token, TLSRequired: target.TLS != nil}
@@ -86,6 +89,16 @@ func (c *conn) login(target Target, timeout time.Duration) error {
 	if err := c.await(wire.Pong); err != nil {
 		return err
 	}
+	return nil
+}
+
+// secure encrypts the connection.
+func (c *conn) secure(config *tls.Config) error {
+	secure := tls.Client(c.meter, config)
+	if err := secure.Handshake(); err != nil {
+		return reason(err)
+	}
+	c.stream = secure
 	return nil
 }
 

@@ -47,6 +47,14 @@ func (t *TLSOptions) validate() error {
 // timeout returns the time for a handshake.
 func (t *TLSOptions) timeout() time.Duration { return cmp.Or(t.Timeout, DefaultTLSTimeout) }
 
+// TLSConfig returns the settings of TLS that the next client gets, nil if there is no TLS.
+func (n *Node) TLSConfig() *tls.Config {
+	if t := n.options().TLS; t != nil {
+		return t.Config()
+	}
+	return nil
+}
+
 // NewTLSOptions returns the options for what was loaded from files: by [certs.Load] for clients, by
 // [certs.LoadMutual] for a cluster.
 func NewTLSOptions(s *certs.Source) *TLSOptions {

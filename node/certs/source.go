@@ -41,10 +41,12 @@ func (f Files) load() (*Source, error) {
 		// Streams of messages last, so there is nothing to gain from small records at their beginning.
 		DynamicRecordSizingDisabled: true,
 	}
-	if config.ClientCAs, err = f.authorities(); err != nil {
-		return nil, err
+	if f.CAFile != "" { // nil are the authorities of the system
+		if config.ClientCAs, err = Authorities(f.CAFile); err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		config.RootCAs = config.ClientCAs
 	}
-	config.RootCAs = config.ClientCAs
 	if f.Verify || f.VerifyAndMap {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
@@ -172,18 +174,15 @@ func hasBlock(text []byte, wanted func(blockType string) bool) bool {
 	}
 }
 
-// authorities reads the authorities, nil are those of the system.
-func (f *Files) authorities() (*x509.CertPool, error) {
-	if f.CAFile == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(f.CAFile)
+// Authorities reads the certificates of authorities from a file.
+func Authorities(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("ca_file: %s has no certificate in PEM format", f.CAFile)
+		return nil, fmt.Errorf("%s has no certificate in PEM format", file)
 	}
 	return pool, nil
 }
