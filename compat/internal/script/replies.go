@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -15,23 +16,20 @@ type replies struct {
 	known []string
 }
 
-var (
-	replySubject = regexp.MustCompile(`_R_\.[-\w.]+`)
-	replyForm    = regexp.MustCompile(`@reply\((\d+)\)`)
-)
+var replyForm = regexp.MustCompile(`@reply\((\d+)\)`)
 
-// hide puts names in the place of subjects.
+// hide puts names in the place of subjects. A message is the first to show one, as its reply.
 func (r *replies) hide(op string) string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return replySubject.ReplaceAllStringFunc(op, func(subject string) string {
-		i := slices.Index(r.known, subject)
-		if i < 0 {
-			i = len(r.known)
-			r.known = append(r.known, subject)
-		}
-		return fmt.Sprintf("@reply(%d)", i+1)
-	})
+	line, _, _ := strings.Cut(op, "\r\n")
+	if fields := strings.Fields(line); isMessage(op) && len(fields) > 4 && strings.HasPrefix(fields[3], "_R_.") && !slices.Contains(r.known, fields[3]) {
+		r.known = append(r.known, fields[3])
+	}
+	for i, subject := range r.known {
+		op = strings.ReplaceAll(op, subject, fmt.Sprintf("@reply(%d)", i+1))
+	}
+	return op
 }
 
 // fill puts subjects in the place of names.

@@ -213,8 +213,9 @@ func TestConfigLines(t *testing.T) {
 func TestHiddenRoundTrips(t *testing.T) {
 	for op, want := range map[string]string{
 		"HMSG a 1 _R_.x.y 57 59\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"A\",\"rtt\":123456}\r\n\r\nhi": "HMSG a 1 @reply(1) 52 54\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"A\",\"rtt\":0}\r\n\r\nhi",
-		"MSG a 1 2\r\nhi":                  "MSG a 1 2\r\nhi",
-		"-ERR 'no _R_.x.y and no _R_.x.z'": "-ERR 'no @reply(1) and no @reply(2)'",
+		"MSG a 1 2\r\nhi":     "MSG a 1 2\r\nhi",
+		"MSG _R_.x 1 2\r\nhi": "MSG _R_.x 1 2\r\nhi",
+		"-ERR 'no _R_.x.y'":   "-ERR 'no _R_.x.y'",
 	} {
 		if got := hideRTT(new(replies).hide(op)); got != want {
 			t.Errorf("%q became %q, want %q", op, got, want)
@@ -225,6 +226,9 @@ func TestHiddenRoundTrips(t *testing.T) {
 func TestRepliesAreFilledIn(t *testing.T) {
 	var r replies
 	r.hide("MSG a 1 _R_.x.y 2\r\nhi")
+	if got := r.hide("-ERR 'no _R_.x.y and no _R_.x.z'"); got != "-ERR 'no @reply(1) and no _R_.x.z'" {
+		t.Errorf("got %q", got)
+	}
 	if got := string(r.fill([]byte("PUB @reply(1) @reply(2) @reply(0) 2"))); got != "PUB _R_.x.y @reply(2) @reply(0) 2" {
 		t.Errorf("got %q", got)
 	}
