@@ -43,10 +43,11 @@ func (c cluster) routeURLs() string {
 // and each is told of all that run already. That makes the same full mesh as
 // telling everybody of everybody, but no two nodes dial each other at the same
 // time, and nothing is left to be tried again while the load runs.
-func (b *bench) startCluster(ctx context.Context, name, bin string, n int) (cluster, error) {
+func (b *bench) startCluster(ctx context.Context, l launch, n int) (cluster, error) {
 	var c cluster
 	for range n {
-		s, err := b.start(ctx, launch{name: name, bin: bin, node: n > 1, peers: c})
+		l.node, l.peers = n > 1, c
+		s, err := b.start(ctx, l)
 		if err != nil {
 			c.stop()
 			return nil, err

@@ -62,7 +62,7 @@ func (b *bench) measure(ctx context.Context, s scenario) (*rowResult, error) {
 func (b *bench) measureFlow(ctx context.Context, s scenario, res *rowResult) error {
 	var servers [2]cluster
 	for i, bin := range []string{b.shoal, b.nats} {
-		c, err := b.startCluster(ctx, names[i], bin, max(s.nodes, 1))
+		c, err := b.startCluster(ctx, launch{name: names[i], bin: bin, config: s.config}, max(s.nodes, 1))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,10 @@
 package main
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // bar is what a ratio shoal/nats-server should reach (goal) and must reach
 // (floor). Zero means that there is none.
@@ -28,6 +32,8 @@ type scenario struct {
 	args  []string // for the load generator, mode first
 	nodes int      // of a full mesh; 0 = a single server
 	subs  int      // announce: how many
+	// config is the configuration file of the servers, which have none if it is empty.
+	config string
 	// size of the payload; rows of 16 B to 1 KiB whose messages are delivered
 	// make up the headline figure.
 	size int
@@ -45,7 +51,7 @@ func (s scenario) fresh() bool { return s.kind == memory || s.kind == announce }
 // headline tells whether the row counts in the geometric mean, which is about
 // single servers.
 func (s scenario) headline() bool {
-	return !s.fresh() && s.nodes == 0 && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
+	return !s.fresh() && s.nodes == 0 && s.config == "" && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
 }
 
 // verifyArgs are the arguments of the run that checks every message; nil for
@@ -104,6 +110,28 @@ func inQuick(s scenario) scenario {
 	return s
 }
 
+// permitted has the clients be a user with a list of 20 subjects for publishing and another for
+// subscribing, of which those of the load generator match the last. What that costs shows in the
+// CPU time of the same row without it.
+func permitted(s scenario) scenario {
+	var list strings.Builder
+	for i := range 19 {
+		fmt.Fprintf(&list, "%q, ", fmt.Sprintf("app%d.*.events.>", i))
+	}
+	list.WriteString(`"bench.>"`)
+	s.config = fmt.Sprintf(`authorization {
+  users = [
+    {
+      user: bench, password: bench
+      permissions: { publish: { allow: [%s] }, subscribe: { allow: [%s] } }
+    }
+  ]
+}
+no_auth_user: bench
+`, &list, &list)
+	return s
+}
+
 // scenarios is the table. The bars are those that the project set itself.
 var scenarios = []scenario{
 	inQuick(pubsub("1:1, 16 B", 16, bar{6, 3}, bar{0.15, 0.30})),
@@ -126,6 +154,10 @@ var scenarios = []scenario{
 	atRate("cold subjects, each once, paced 10k/s, 16 B", 16, anyRow, "--subjects", "100000", "--literal", "--rate", "10000"),
 	atRate("latency 1:1 at 5k/s, 128 B", 128, anyRow, "--rate", "5000"),
 	inQuick(requests("request/reply, 1 in flight, 16 B", 16, true)),
+	permitted(pubsub("1:1, 128 B, 20 permissions", 128, bar{}, anyRow)),
+	permitted(pubsub("fan-out 1:10, 128 B, 20 permissions", 128, bar{}, anyRow, "--subs", "10")),
+	permitted(pubsub("5,000 subjects, 16 B, 20 permissions", 16, bar{}, anyRow, "--subjects", "5000", "--random")),
+	pubsub("5,000 subjects, 16 B", 16, bar{}, anyRow, "--subjects", "5000", "--random"),
 	requests("request/reply, 8 in flight, 16 B", 16, false, "--conns", "8", "--responders", "2"),
 	requests("request/reply, 64 in flight, 128 B", 128, true, "--conns", "64", "--responders", "4"),
 	openLoop("request/reply, open loop 2k/s, 128 B", 128, "--conns", "8", "--responders", "2", "--rate", "2000"),

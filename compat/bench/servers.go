@@ -45,6 +45,7 @@ type launch struct {
 	name, bin string
 	node      bool    // of a mesh
 	peers     cluster // the nodes that it is told of
+	config    string  // what its configuration file says, if it has one
 }
 
 // build makes the two servers and the load generator.
@@ -158,6 +159,13 @@ func (b *bench) spawn(l launch) (*server, error) {
 		if len(l.peers) > 0 {
 			args = append(args, "--routes", l.peers.routeURLs())
 		}
+	}
+	if l.config != "" {
+		path := strings.TrimSuffix(s.logPath, ".log") + ".conf"
+		if err := os.WriteFile(path, []byte(l.config), 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "-c", path)
 	}
 	out, err := os.Create(s.logPath)
 	if err != nil {
