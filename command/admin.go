@@ -13,6 +13,7 @@ import (
 
 	"shoal/membership"
 	"shoal/node"
+	"shoal/node/config"
 )
 
 const (
@@ -28,6 +29,8 @@ type admin struct {
 	log *slog.Logger
 	// leave has the server leave as a lame duck, or stop now. It reports whether it is about to.
 	leave func(now bool) bool
+	// reload has the server read its settings again, and returns in what they differ from those before.
+	reload func(context.Context) ([]config.Change, error)
 }
 
 // The orders, and what is answered. An order that changes nothing is a GET request, others are POST.
@@ -49,6 +52,9 @@ type (
 	leaveAnswer struct {
 		Server      string `json:"server"`
 		Connections uint64 `json:"connections"`
+	}
+	reloadAnswer struct {
+		Changes []config.Change `json:"changes"`
 	}
 	rttAnswer struct {
 		From      string `json:"from"`
@@ -90,6 +96,10 @@ func (a *admin) handler() http.Handler {
 	}
 	serve("GET /members", func(ctx context.Context, _ *http.Request) (any, error) { return a.members(ctx), nil })
 	serve("GET /rtt", a.rtt)
+	serve("POST /reload", func(ctx context.Context, _ *http.Request) (any, error) {
+		changes, err := a.reload(ctx)
+		return reloadAnswer{changes}, err
+	})
 	serve("POST /join", a.join)
 	serve("POST /leave", a.leaves)
 	serve("POST /drain", a.drain)

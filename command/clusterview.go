@@ -13,7 +13,7 @@ const mostRTTs = 32
 // Clusterz implements [monitor.Source].
 func (m *monitored) Clusterz() monitor.Clusterz {
 	z := monitor.Clusterz{ServerID: m.node.ID(), ServerName: m.node.Name()}
-	if m.settings.Node.Cluster.Port == 0 {
+	if m.settings().Node.Cluster.Port == 0 {
 		return z
 	}
 	z.Cluster = m.node.ClusterName()

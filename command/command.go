@@ -69,6 +69,7 @@ func newApp(args []string, std streams) *cli.App {
 			leaveCommand(std),
 			rttCommand(std),
 			keysCommand(std),
+			reloadCommand(std),
 			passwdCommand(std),
 		},
 		Action: func(c *cli.Context) error {
@@ -78,7 +79,6 @@ func newApp(args []string, std streams) *cli.App {
 			if settings.signal != "" {
 				return sendSignal(settings.signal)
 			}
-			settings.settle()
 			for _, secret := range []string{"user", "pass", "auth"} {
 				// An unset variable in a script must not open the server to everybody.
 				if c.IsSet(secret) && c.String(secret) == "" {

@@ -3,9 +3,9 @@ package command
 import (
 	"errors"
 	"log/slog"
-	"net/http"
 
 	"shoal/node"
+	"shoal/node/config"
 	"shoal/node/monitor"
 )
 
@@ -20,72 +20,115 @@ type extras struct {
 }
 
 // openExtras opens all that could fail, so that a server which lacks something does not even start.
-// Nothing is visible to others before start.
-func openExtras(s *settings, n *node.Node, logger *slog.Logger) (_ *extras, err error) {
-	x := &extras{}
-	defer func() {
-		if err != nil {
-			x.close()
-		}
-	}()
-	switch {
-	case s.Monitor.HTTPSPort == 0 && s.Monitor.Port == 0:
-	case s.Monitor.HTTPSPort == 0:
-		x.monitoring, err = listenHTTP("--http_port", s.monitorHost(), s.Monitor.Port, nil)
-	case s.Monitor.Port != 0:
-		err = s.place(errors.New("https_port: there is an http_port as well, take one of them"))
-	case s.Node.TLS == nil:
-		err = s.place(errors.New("https_port: it needs the certificate of --tlscert and --tlskey, or of a tls block"))
-	default:
-		x.monitoring, err = listenHTTP("--https_port", s.monitorHost(), s.Monitor.HTTPSPort, n.TLSConfig)
-	}
+// Nothing is visible to others before serve and announce.
+func openExtras(s *settings, n *node.Node, logger *slog.Logger) (*extras, error) {
+	x, err := (&extras{}).next(&settings{Settings: &config.Settings{}}, s, n)
 	if err != nil {
 		return nil, err
 	}
-	if s.ProfilePort != 0 {
-		if x.profiling, err = listenHTTP("--profile", "127.0.0.1", s.ProfilePort, nil); err != nil {
-			return nil, err
-		}
-	}
-	if s.PIDFile != "" {
-		if x.pid, err = openPIDFile(s.PIDFile); err != nil {
-			return nil, err
-		}
-	}
-	if s.PortsDir != "" {
-		if x.ports, err = openPortsFile(s.PortsDir); err != nil {
-			return nil, err
-		}
-	}
 	if x.admin, err = openAdminSocket(s.AdminSocket, s.Node.Port, logger); err != nil {
+		x.closeBut(&extras{})
 		return nil, err
 	}
 	return x, nil
 }
 
-// serve begins to answer monitoring requests, so that they tell also that a server is not ready yet.
-func (x *extras) serve(m *monitored, logger *slog.Logger) {
-	if x.monitoring != nil {
-		if x.monitoring.scheme == "https" {
-			m.httpsPort = x.monitoring.port()
-		} else {
-			m.httpPort = x.monitoring.port()
+// next opens what the settings to ask for beyond those of x, which are from. It shares with x what they have
+// in common, and closes nothing of it.
+func (x *extras) next(from, to *settings, n *node.Node) (_ *extras, err error) {
+	y := *x
+	defer func() {
+		if err != nil {
+			y.closeBut(x)
+			err = to.place(err)
 		}
-		x.monitoring.serve(m.settings.below(monitor.NewHandler(monitor.New(m))), logger)
+	}()
+	if to.listensForMonitoring() != from.listensForMonitoring() {
+		y.monitoring, err = to.listenForMonitoring(n)
+	} else {
+		err = to.checkMonitoring()
 	}
-	if x.profiling != nil {
+	if err != nil {
+		return nil, err
+	}
+	if to.ProfilePort != from.ProfilePort {
+		y.profiling = nil
+		if to.ProfilePort != 0 {
+			if y.profiling, err = listenHTTP("--profile", "127.0.0.1", to.ProfilePort, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if to.PIDFile != from.PIDFile {
+		y.pid = nil
+		if to.PIDFile != "" {
+			if y.pid, err = openPIDFile(to.PIDFile); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if to.PortsDir != from.PortsDir || y.monitoring != x.monitoring || y.profiling != x.profiling {
+		y.ports = nil
+		if to.PortsDir != "" {
+			if y.ports, err = openPortsFile(to.PortsDir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &y, nil
+}
+
+// listensForMonitoring says where the server is looked at, but for the path.
+func (s *settings) listensForMonitoring() config.Monitor {
+	m := s.Monitor
+	m.Host, m.BasePath = s.monitorHost(), ""
+	if m.Port == 0 && m.HTTPSPort == 0 {
+		m.Host = ""
+	}
+	return m
+}
+
+// checkMonitoring returns an error if nobody could look at the server as the settings say.
+func (s *settings) checkMonitoring() error {
+	switch {
+	case s.Monitor.HTTPSPort != 0 && s.Monitor.Port != 0:
+		return errors.New("https_port: there is an http_port as well, take one of them")
+	case s.Monitor.HTTPSPort != 0 && s.Node.TLS == nil:
+		return errors.New("https_port: it needs the certificate of --tlscert and --tlskey, or of a tls block")
+	}
+	return nil
+}
+
+// listenForMonitoring opens the listener for it, nil if there is to be none. Over TLS it has the certificates
+// that the node has.
+func (s *settings) listenForMonitoring(n *node.Node) (*httpServer, error) {
+	if err := s.checkMonitoring(); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.Monitor.HTTPSPort != 0:
+		return listenHTTP("--https_port", s.monitorHost(), s.Monitor.HTTPSPort, n.TLSConfig)
+	case s.Monitor.Port != 0:
+		return listenHTTP("--http_port", s.monitorHost(), s.Monitor.Port, nil)
+	}
+	return nil, nil
+}
+
+// serve begins to answer monitoring requests, so that they tell also that a server is not ready yet. What x
+// shares with before is served already.
+func (x *extras) serve(before *extras, m *monitored, logger *slog.Logger) {
+	if x.monitoring != nil && x.monitoring != before.monitoring {
+		x.monitoring.serve(m.below(monitor.NewHandler(monitor.New(m))), logger)
+	}
+	m.listener.Store(x.monitoring)
+	if x.profiling != nil && x.profiling != before.profiling {
 		x.profiling.serve(profiles(), logger)
 	}
 }
 
-// announce writes the files when everything is ready for who finds them, and takes orders from then on.
-func (x *extras) announce(m *monitored, orders http.Handler, logger *slog.Logger) error {
-	if x.admin != nil {
-		if err := x.admin.publish(portOf(m.node.Addr()), orders, logger); err != nil {
-			return err
-		}
-	}
-	options := &m.settings.Node
+// announce writes the files when everything is ready for who finds them, but for what x shares with before.
+func (x *extras) announce(before *extras, m *monitored, logger *slog.Logger) error {
+	options := &m.settings().Node
 	scheme := "nats"
 	if options.TLS != nil {
 		scheme = "tls"
@@ -93,21 +136,25 @@ func (x *extras) announce(m *monitored, orders http.Handler, logger *slog.Logger
 	urls := portURLs{NATS: listenerURLs(scheme, options.Host, portOf(m.node.Addr()))}
 	if x.monitoring != nil {
 		urls.Monitoring = x.monitoring.urls()
-		logger.Info("Listening for monitoring requests on " + x.monitoring.address())
+		if x.monitoring != before.monitoring {
+			logger.Info("Listening for monitoring requests on " + x.monitoring.address())
+		}
 	}
 	if cluster := m.node.ClusterAddr(); cluster != nil {
 		urls.Cluster = listenerURLs("nats", options.Cluster.Host, portOf(cluster))
 	}
 	if x.profiling != nil {
 		urls.Profile = x.profiling.urls()
-		logger.Info("Listening for profile requests on " + x.profiling.address())
+		if x.profiling != before.profiling {
+			logger.Info("Listening for profile requests on " + x.profiling.address())
+		}
 	}
-	if x.pid != nil {
+	if x.pid != nil && x.pid != before.pid {
 		if err := x.pid.write(); err != nil {
 			return err
 		}
 	}
-	if x.ports != nil {
+	if x.ports != nil && x.ports != before.ports {
 		return x.ports.write(urls)
 	}
 	return nil
@@ -118,16 +165,25 @@ func (x *extras) close() {
 	if x.admin != nil {
 		x.admin.close()
 	}
-	if x.ports != nil {
-		x.ports.remove()
+	x.closeBut(&extras{})
+}
+
+// closeBut closes what x does not share with kept, but for the admin socket.
+func (x *extras) closeBut(kept *extras) {
+	if x.ports != nil && x.ports != kept.ports {
+		if kept.ports != nil && kept.ports.path == x.ports.path {
+			x.ports.drop()
+		} else {
+			x.ports.remove()
+		}
 	}
-	if x.pid != nil {
+	if x.pid != nil && x.pid != kept.pid {
 		x.pid.remove()
 	}
-	if x.monitoring != nil {
+	if x.monitoring != nil && x.monitoring != kept.monitoring {
 		x.monitoring.close()
 	}
-	if x.profiling != nil {
+	if x.profiling != nil && x.profiling != kept.profiling {
 		x.profiling.close()
 	}
 }

@@ -99,9 +99,14 @@ func (p *portsFile) write(urls portURLs) error {
 
 // remove deletes the file, written or not.
 func (p *portsFile) remove() {
+	p.drop()
+	os.Remove(p.path)
+}
+
+// drop forgets what was not written.
+func (p *portsFile) drop() {
 	p.temporary.Close()
 	os.Remove(p.temporary.Name())
-	os.Remove(p.path)
 }
 
 // reason reduces the error of a file operation to its cause: the path is told once already.

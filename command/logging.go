@@ -9,14 +9,35 @@ import (
 	"shoal/logtext"
 )
 
-// logging is where the server's log goes.
+// logging is where the server's log goes, which a reload may change.
 type logging struct {
 	*slog.Logger
-	file *logtext.File // nil for standard error
+	to     logtext.Switch
+	stderr io.Writer
+	output
+}
+
+// output is a log that is open.
+type output struct {
+	handler slog.Handler
+	path    string        // empty for standard error
+	file    *logtext.File // nil for standard error
 }
 
 // openLog opens the log that s asks for.
 func openLog(s *settings, stderr io.Writer) (*logging, error) {
+	l := &logging{stderr: stderr}
+	var err error
+	if l.output, err = l.open(s); err != nil {
+		return nil, err
+	}
+	l.to.Set(l.handler)
+	l.Logger = slog.New(l.to.Handler())
+	return l, nil
+}
+
+// open opens an output as s says, which has the file of l if it is the same one.
+func (l *logging) open(s *settings) (output, error) {
 	options := logtext.Options{
 		Debug:  s.Log.Debug,
 		Trace:  s.Log.Trace,
@@ -25,22 +46,38 @@ func openLog(s *settings, stderr io.Writer) (*logging, error) {
 		UTC:    s.Log.UTC,
 	}
 	if s.Log.Format != "text" && s.Log.Format != "json" {
-		return nil, fmt.Errorf("--log_format: %q is not a format, use text or json", s.Log.Format)
+		return output{}, fmt.Errorf("--log_format: %q is not a format, use text or json", s.Log.Format)
 	}
-	l, out := &logging{}, stderr
-	if s.Log.File != "" {
-		file, err := logtext.OpenFile(s.Log.File)
-		if err != nil {
-			return nil, fmt.Errorf("--log: cannot write %s: %w", s.Log.File, reason(err))
+	o, w := output{path: s.Log.File}, l.stderr
+	if o.path != "" {
+		if o.file = l.file; o.path != l.path {
+			var err error
+			if o.file, err = logtext.OpenFile(o.path); err != nil {
+				return output{}, s.place(fmt.Errorf("--log: cannot write %s: %w", o.path, reason(err)))
+			}
 		}
-		l.file, out = file, file
+		w = o.file
 	}
 	if s.Log.Format == "json" {
-		l.Logger = slog.New(logtext.NewJSONHandler(out, options))
+		o.handler = logtext.NewJSONHandler(w, options)
 	} else {
-		l.Logger = slog.New(logtext.NewHandler(out, options))
+		o.handler = logtext.NewHandler(w, options)
 	}
-	return l, nil
+	return o, nil
+}
+
+// change has the log go to another output. It returns the one before, which is still open.
+func (l *logging) change(to output) (before output) {
+	before, l.output = l.output, to
+	l.to.Set(to.handler)
+	return before
+}
+
+// closeBut closes an output unless it has the file of kept.
+func (o *output) closeBut(kept output) {
+	if o.file != nil && o.file != kept.file {
+		o.file.Close()
+	}
 }
 
 // reopen follows a rotation of the log file.
@@ -56,8 +93,4 @@ func (l *logging) reopen() {
 	l.Info("Reopened the log file")
 }
 
-func (l *logging) close() {
-	if l.file != nil {
-		l.file.Close()
-	}
-}
+func (l *logging) close() { l.closeBut(output{}) }

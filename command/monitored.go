@@ -2,7 +2,10 @@ package command
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"shoal/node"
 	"shoal/node/monitor"
@@ -20,10 +23,11 @@ const (
 
 // monitored shows a node to its monitor.
 type monitored struct {
-	node                *node.Node
-	settings            *settings
-	httpPort, httpsPort int
-	phase               atomic.Int32
+	node     *node.Node
+	current  atomic.Pointer[settings] // replaced by a reload
+	loaded   atomic.Pointer[time.Time]
+	listener atomic.Pointer[httpServer] // nil if there is none
+	phase    atomic.Int32
 }
 
 // Node implements [monitor.Source].
@@ -32,11 +36,45 @@ func (m *monitored) Node() *node.Node { return m.node }
 // Started implements [monitor.Source].
 func (m *monitored) Started() bool { return m.phase.Load() != phaseStarting }
 
+// settings returns what the server is told at this moment.
+func (m *monitored) settings() *settings { return m.current.Load() }
+
+// become has the settings be those of the server.
+func (m *monitored) become(s *settings) {
+	now := time.Now()
+	m.loaded.Store(&now)
+	m.current.Store(s)
+}
+
+// monitoringPorts returns the port of monitoring, in clear or over TLS; 0 is none.
+func (m *monitored) monitoringPorts() (http, https int) {
+	switch l := m.listener.Load(); {
+	case l == nil:
+		return 0, 0
+	case l.scheme == "https":
+		return 0, l.port()
+	default:
+		return l.port(), 0
+	}
+}
+
+// below returns a handler that has the pages of another one below the base path.
+func (m *monitored) below(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler := pages
+		if base := strings.Trim(m.settings().Monitor.BasePath, "/"); base != "" {
+			handler = http.StripPrefix("/"+base, pages)
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
 // Complete implements [monitor.Source].
 func (m *monitored) Complete(v *monitor.Varz) {
-	v.HTTPHost, v.HTTPPort, v.HTTPBasePath = m.settings.monitorHost(), m.httpPort, m.settings.Monitor.BasePath
-	v.HTTPSPort = m.httpsPort
-	v.ConfigDigest = m.settings.Digest
+	s := m.settings()
+	v.HTTPHost, v.HTTPBasePath = s.monitorHost(), s.Monitor.BasePath
+	v.HTTPPort, v.HTTPSPort = m.monitoringPorts()
+	v.ConfigDigest, v.ConfigLoaded = s.Digest, m.loaded.Load().UTC()
 }
 
 // Healthy implements [monitor.Source].

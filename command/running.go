@@ -3,7 +3,9 @@ package command
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -12,6 +14,10 @@ type running struct {
 	*monitored
 	signals <-chan os.Signal
 	ordered chan bool // to leave; true is at once
+	reloads chan chan<- reloaded
+	read    readFunc
+	extras  *extras
+	kept    atomic.Pointer[[][]byte] // the keys of gossip, if they have changed
 	log     *logging
 	manager *notifier
 }
@@ -49,12 +55,24 @@ func (r *running) waitForEnd() {
 				return
 			}
 			r.leave()
+		case done := <-r.reloads:
+			r.manager.reload(func() { done <- r.reload() })
 		case sig := <-r.signals:
 			if !r.carryOut(sig) {
 				return
 			}
 		}
 	}
+}
+
+// announce has others find the server, and takes orders from then on.
+func (r *running) announce(orders http.Handler) error {
+	if r.extras.admin != nil {
+		if err := r.extras.admin.publish(portOf(r.node.Addr()), orders, r.log.Logger); err != nil {
+			return err
+		}
+	}
+	return r.extras.announce(&extras{}, r.monitored, r.log.Logger)
 }
 
 // order has the server leave as a lame duck, or stop at once. It reports whether it is about to.
@@ -78,9 +96,11 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 	case syscall.SIGUSR1:
 		r.log.reopen()
 	case syscall.SIGHUP:
-		r.manager.reload(func() {
-			r.log.Warn("Nothing is reloaded yet, restart the server to change its settings")
-		})
+		if r.phase.Load() == phaseStarting {
+			r.log.Warn("Ignored the signal: the server is starting, and has just read its settings")
+			break
+		}
+		r.manager.reload(func() { r.reload() })
 	case syscall.SIGUSR2:
 		if leaving {
 			r.log.Info("Ignored the signal: the lame duck is under way already")
@@ -101,7 +121,7 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 
 // leave has the node leave like a lame duck, which ends it some time.
 func (r *running) leave() {
-	r.manager.stopping("Sending clients to other servers", r.settings.Node.LameDuckDuration+shutdownTime)
+	r.manager.stopping("Sending clients to other servers", r.settings().Node.LameDuckDuration+shutdownTime)
 	go func() { // ends with the node
 		if err := r.node.LameDuck(context.Background()); err != nil {
 			r.log.Error("The lame duck failed", "err", err)

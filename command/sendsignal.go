@@ -20,6 +20,7 @@ func signalCommands() map[string]syscall.Signal {
 		"quit":   syscall.SIGINT,
 		"term":   syscall.SIGTERM,
 		"reopen": syscall.SIGUSR1,
+		"reload": syscall.SIGHUP,
 		"ldm":    syscall.SIGUSR2,
 	}
 }

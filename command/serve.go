@@ -23,17 +23,16 @@ const shutdownTime = 3 * time.Second
 
 // start runs the server that args ask for until a signal ends it, or does what else they want.
 func start(ctx context.Context, s *settings, args []string, std streams) error {
-	var warnings []config.Warning
-	if path := s.configFile; path != "" {
-		var err error
-		if s, warnings, err = readSettings(path, s.ignoreUnsupported, args); err != nil {
-			return err
-		}
+	path, ignore, test := s.configFile, s.ignoreUnsupported, s.test
+	read := func() (*settings, []config.Warning, error) { return readSettings(path, ignore, args) }
+	s, warnings, err := read()
+	if err != nil {
+		return err
 	}
-	if !s.test {
-		return serve(ctx, s, warnings, std.err)
+	if !test {
+		return serve(ctx, s, warnings, read, std.err)
 	}
-	if s.configFile == "" {
+	if path == "" {
 		return errors.New("-t: needs --config, whose file it tests")
 	}
 	for _, w := range warnings {
@@ -45,7 +44,7 @@ func start(ctx context.Context, s *settings, args []string, std streams) error {
 	if _, err := node.New(s.Node); err != nil {
 		return s.place(err)
 	}
-	_, err := fmt.Fprintf(std.out, "shoal: configuration file %s is valid (%s)\n", s.configFile, s.Digest)
+	_, err = fmt.Fprintf(std.out, "shoal: configuration file %s is valid (%s)\n", path, s.Digest)
 	return err
 }
 
@@ -56,9 +55,6 @@ func (s *settings) prepare(log *slog.Logger) (err error) {
 	}
 	if s.Node.Cluster.GossipKeys, err = s.gossipKeys(log); err != nil {
 		return s.place(err)
-	}
-	if s.GossipKeyFile != "" {
-		s.Node.Cluster.KeepGossipKeys = func(keys [][]byte) error { return writeKeys(s.GossipKeyFile, keys) }
 	}
 	if s.Node.TLS, err = tlsOptions(s.TLS, certs.Load); err != nil {
 		return s.tlsError(err)
@@ -87,8 +83,8 @@ func tlsOptions(files *certs.Files, load func(certs.Files) (*certs.Source, error
 	return node.NewTLSOptions(source), nil
 }
 
-// serve runs the server until a signal ends it.
-func serve(ctx context.Context, s *settings, warnings []config.Warning, stderr io.Writer) (err error) {
+// serve runs the server until a signal ends it. A reload reads the settings again.
+func serve(ctx context.Context, s *settings, warnings []config.Warning, read readFunc, stderr io.Writer) (err error) {
 	log, err := openLog(s, stderr)
 	if err != nil {
 		return err
@@ -117,12 +113,22 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, stderr i
 	if err := s.prepare(log.Logger); err != nil {
 		return err
 	}
-	r := &running{signals: signals, log: log, ordered: make(chan bool, 1), manager: newNotifier(log.Logger)}
-	s.Node.Leave = r.order
+	r := &running{
+		monitored: &monitored{},
+		signals:   signals,
+		ordered:   make(chan bool, 1),
+		reloads:   make(chan chan<- reloaded),
+		read:      read,
+		log:       log,
+		manager:   newNotifier(log.Logger),
+	}
+	r.become(s)
+	s.Node.Leave, s.Node.Cluster.KeepGossipKeys = r.order, r.keepKeys
 	n, err := node.New(s.Node)
 	if err != nil {
 		return s.place(err)
 	}
+	r.node = n
 
 	if err := openStateDir(s.Node.Cluster.StateDir); err != nil {
 		return err
@@ -131,24 +137,24 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, stderr i
 	if err != nil {
 		return err
 	}
-	defer x.close()
+	r.extras = x
+	defer func() { r.extras.close() }()
 
-	r.monitored = &monitored{node: n, settings: s}
-	orders := &admin{monitored: r.monitored, log: log.Logger, leave: r.order}
-	x.serve(r.monitored, log.Logger)
+	orders := &admin{monitored: r.monitored, log: log.Logger, leave: r.order, reload: r.askReload}
+	x.serve(&extras{}, r.monitored, log.Logger)
 	living, stop := context.WithCancel(ctx)
 	defer stop()
 	r.manager.starting(s.Node.Cluster.ReadyTimeout)
 	stopped, err := r.start(living, stop)
 	if err != nil {
-		return startError(err, &s.Node)
+		return s.place(startError(err, &s.Node))
 	}
 	if err := n.Err(); err != nil {
 		return s.place(err)
 	}
 	if !stopped {
 		r.phase.Store(phaseServing)
-		if err = x.announce(r.monitored, orders.handler(), log.Logger); err == nil {
+		if err = r.announce(orders.handler()); err == nil {
 			r.manager.ready()
 			defer r.manager.watch(n.Alive)()
 			r.waitForEnd()
@@ -165,7 +171,7 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, stderr i
 	}
 	log.Info("Server Exiting..")
 	if err == nil && n.Err() != nil {
-		err = s.place(n.Err()) // the node has stopped by itself
+		err = r.settings().place(n.Err()) // the node has stopped by itself
 	}
 	return err
 }

@@ -117,15 +117,6 @@ func TestServerDumpsGoroutinesOnQuit(t *testing.T) {
 	}
 }
 
-func TestServerHangup(t *testing.T) {
-	s := startServer(t, "--logtime=false")
-	s.signal(syscall.SIGHUP)
-	eventually(t, "the server answers the hangup", func() bool {
-		return strings.Contains(s.err.String(), "[WRN] Nothing is reloaded yet")
-	})
-	greeting(t, s.url())
-}
-
 func TestServerReopensLog(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	s := startServer(t, "-l", log)

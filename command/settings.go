@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -32,14 +31,17 @@ type settings struct {
 
 func newSettings() *settings { return &settings{Settings: config.Default()} }
 
-// readSettings returns what the file at path and the flags in args say. Flags count more, and have been
-// read without error before.
+// readSettings returns what the file at path, if it is not empty, and the flags in args say. Flags count more,
+// and have been read without error before.
 func readSettings(path string, ignoreUnsupported bool, args []string) (*settings, []config.Warning, error) {
-	loaded, warnings, err := config.Load(path, ignoreUnsupported)
-	if err != nil {
-		return nil, warnings, err
+	s := newSettings()
+	var warnings []config.Warning
+	if path != "" {
+		var err error
+		if s.Settings, warnings, err = config.Load(path, ignoreUnsupported); err != nil {
+			return nil, warnings, err
+		}
 	}
-	s := &settings{Settings: loaded}
 	set := flag.NewFlagSet("", flag.ContinueOnError)
 	for _, f := range s.flags() {
 		if err := f.Apply(set); err != nil {
@@ -67,15 +69,6 @@ func (s *settings) settle() {
 
 // monitorHost is where the server listens for monitoring.
 func (s *settings) monitorHost() string { return cmp.Or(s.Monitor.Host, s.Node.Host) }
-
-// below returns a handler that has the pages of another one below the base path.
-func (s *settings) below(pages http.Handler) http.Handler {
-	base := strings.Trim(s.Monitor.BasePath, "/")
-	if base == "" {
-		return pages
-	}
-	return http.StripPrefix("/"+base, pages)
-}
 
 // The categories of --help, in the order of flags.
 const (
@@ -125,7 +118,7 @@ func (s *settings) flags() []cli.Flag {
 		&cli.BoolFlag{Category: categoryServer, Name: "no_header_support",
 			Usage: "switch message headers off", Value: o.NoHeaders, Destination: &o.NoHeaders},
 		&cli.StringFlag{Category: categoryServer, Name: "signal", Aliases: []string{"sl"},
-			Usage: "send a running server stop (kills it), quit, term, ldm (lame duck) or reopen (its log); " +
+			Usage: "send a running server stop (kills it), quit, term, ldm (lame duck), reload (its configuration) or reopen (its log); " +
 				"PID may be a pid file, `CMD[=PID]`",
 			Destination: &s.signal},
 	}, clusterFlags(o), gossipFlags(s), []cli.Flag{
@@ -221,15 +214,17 @@ func (s *settings) authenticator() (node.Authenticator, error) {
 	return auth.New(s.Auth)
 }
 
-// place writes in front of an error where the option that it names comes from: the place in the file, or the
-// flag.
+// place writes in front of an error where the option that it begins with comes from: the place in the file,
+// or the flag.
 func (s *settings) place(err error) error {
 	name, text, ok := strings.Cut(err.Error(), ": ")
-	if at, found := s.Where(name); ok && found {
-		return fmt.Errorf("%s: %w", at, err)
-	}
-	if !ok || strings.Contains(name, " ") || name == gossipKeyVariable {
+	option := strings.TrimLeft(name, "-")
+	at, found := s.Where(option)
+	switch {
+	case !ok, !found && (option != name || strings.Contains(name, " ") || name == gossipKeyVariable):
 		return err
+	case found:
+		return fmt.Errorf("%s: %s: %s", at, option, text)
 	}
 	return fmt.Errorf("%s: %s", dashed(name), text)
 }

@@ -62,7 +62,7 @@ func TestMistakes(t *testing.T) {
 		{"-a 127.0.0.1 -m " + taken, "--http_port: " + taken + " is in use on 127.0.0.1, stop what listens there or take another port"},
 		{"--profile " + taken, "--profile: " + taken + " is in use on 127.0.0.1, stop what listens there or take another port"},
 		{"-a 192.0.2.1 -p -1", "--addr: 192.0.2.1 is not an address of this machine"},
-		{"-sl dance", `--signal: "dance" is not a command, use ldm, quit, reopen, stop, term`},
+		{"-sl dance", `--signal: "dance" is not a command, use ldm, quit, reload, reopen, stop, term`},
 		{"-sl term=" + below, `--signal: "` + below + `" is neither a process number nor a pid file that can be read: not a directory`},
 		{"-sl term=" + file, "--signal: " + file + " does not contain a process number"},
 		{"-sl term=-1", "--signal: -1 is not a process number"},

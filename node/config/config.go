@@ -7,6 +7,7 @@ package config
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -128,16 +129,27 @@ func pathsOf(option string) []string {
 			return []string{"accounts." + name}
 		}
 	}
-	return []string{clusterKeys[option], option, "cluster." + option}
+	return append(slices.Clone(otherKeys[option]), option, "cluster."+option)
 }
 
-// clusterKeys are the keys of the options of a cluster whose names are others.
-var clusterKeys = map[string]string{
-	"cluster":           "cluster.port",
-	"cluster_name":      "cluster.name",
-	"cluster_advertise": "cluster.advertise",
-	"gossip_key":        "cluster.gossip.key_file",
-	"state_dir":         "cluster.gossip.state_dir",
+// otherKeys are the keys of options that errors call something else.
+var otherKeys = map[string][]string{
+	"addr":              {"host", "listen"},
+	"port":              {"port", "listen"},
+	"name":              {"server_name"},
+	"cluster":           {"cluster.port", "cluster.listen"},
+	"cluster port":      {"cluster.port", "cluster.listen"},
+	"cluster host":      {"cluster.host", "cluster.listen"},
+	"cluster_name":      {"cluster.name"},
+	"cluster_advertise": {"cluster.advertise"},
+	"no_gossip":         {"cluster.gossip"},
+	"gossip_profile":    {"cluster.gossip.profile"},
+	"gossip_key":        {"cluster.gossip.key_file"},
+	"log":               {"logfile"},
+	"pid":               {"pidfile"},
+	"http_port":         {"http_port", "http"},
+	"profile":           {"prof_port"},
+	"state_dir":         {"cluster.gossip.state_dir"},
 }
 
 // HasAuth reports whether the settings keep anybody out.

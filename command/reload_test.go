@@ -1,0 +1,177 @@
+package command
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+)
+
+// rewrite replaces the content of a file, all at once.
+func rewrite(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	path := configure(t, `http: "127.0.0.1:-1"
+		max_payload: 1KB
+		pid_file: "`+file("pid1")+`"
+		logfile: "`+file("log1")+`"
+		authorization { users: [ { user: a, password: s3cret }, { user: b, password: s3cret } ] }`)
+	s := startServer(t, "-c", path, "--max_connections", "50")
+	monitoring := s.urls.Monitoring[0]
+	gone := make(chan struct{})
+	for _, user := range []string{"a", "b"} {
+		nc, err := nats.Connect(s.url(), nats.UserInfo(user, "s3cret"), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) {
+			if user == "b" {
+				close(gone)
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	var varz struct {
+		MaxPayload  int    `json:"max_payload"`
+		Digest      string `json:"config_digest"`
+		Loaded      string `json:"config_load_time"`
+		Connections int    `json:"connections"`
+	}
+	look := func() {
+		t.Helper()
+		if _, body := fetch(t, monitoring+"/varz"); json.Unmarshal([]byte(body), &varz) != nil {
+			t.Fatal(body)
+		}
+	}
+	look()
+	first := varz
+
+	rewrite(t, path, `http: "127.0.0.1:-1"
+		http_base_path: /x
+		prof_port: -1
+		max_payload: 2KB
+		max_connections: 7
+		pid_file: "`+file("pid2")+`"
+		logfile: "`+file("log2")+`"
+		debug: true
+		authorization { users: [ { user: a, password: s3cret } ] }`)
+	s.signal(syscall.SIGHUP)
+	eventually(t, "the settings are reloaded", func() bool {
+		return exists(file("log2")) && strings.Contains(readFile(t, file("log2")), "Reloaded server configuration (sha256:")
+	})
+	log := readFile(t, file("log2"))
+	for _, line := range []string{
+		"Reloaded: max_payload = 2048 (was 1024)\n", "Reloaded: debug = true (was false)\n", "Reloaded: authorization (changed)\n",
+		"Reloaded: prof_port = -1 (was 0)\n", "[DBG]", "Reloaded: pid_file = " + file("pid2"),
+	} {
+		if !strings.Contains(log, line) {
+			t.Errorf("the log has no line %q", line)
+		}
+	}
+	if strings.Contains(log, "max_connections") {
+		t.Error("a flag yields to the file")
+	}
+	<-gone
+	monitoring += "/x"
+	eventually(t, "one client is left", func() bool { look(); return varz.Connections == 1 })
+	if varz.MaxPayload != 2048 || varz.Digest == first.Digest || !strings.HasPrefix(varz.Digest, "sha256:") || varz.Loaded <= first.Loaded {
+		t.Errorf("/varz says %+v, and before %+v", varz, first)
+	}
+	if exists(file("pid1")) || !exists(file("pid2")) {
+		t.Error("the pid file is not where it should be")
+	}
+	var urls portURLs
+	if err := json.Unmarshal([]byte(readFile(t, s.ports)), &urls); err != nil || len(urls.Profile) != 1 || urls.Monitoring[0]+"/x" != monitoring {
+		t.Errorf("the ports file has %+v, %v", urls, err)
+	}
+	if got := greeting(t, s.url()); !strings.Contains(got, `"max_payload":2048`) {
+		t.Errorf("the greeting is %q", got)
+	}
+
+	// What cannot be had changes nothing, not even the log.
+	digest := varz.Digest
+	for text, want := range map[string]string{
+		"max_paylod: 1":                    path + `:1:1: unknown key "max_paylod", did you mean max_payload?`,
+		"server_name: x":                   path + ":1:1: name: it cannot change from",
+		"debug: true\nmax_payload: 100MB":  path + ":2:1: max_payload: 104857600 exceeds max_pending",
+		"logfile: \"/nowhere/log\"":        path + ":1:1: log: cannot write /nowhere/log",
+		"http: 127.0.0.1:" + portNumber(s): path + ":1:1: http_port: " + portNumber(s) + " is in use",
+		"admin_socket: \"/tmp/x\"":         path + ":1:1: admin_socket: it cannot change while the server runs",
+		"authorization { password: 5373 }": "authorization.password: has to be a text",
+	} {
+		rewrite(t, path, text)
+		status, _, stderr := runCommand("", "reload", "--node", portNumber(s))
+		if status != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%q: status %d, %q; want %q", text, status, stderr, want)
+		}
+		if !strings.Contains(readFile(t, file("log2")), "[ERR] Failed to reload server configuration: ") {
+			t.Error("the log does not say that the reload failed")
+		}
+	}
+	look()
+	if varz.Digest != digest || varz.MaxPayload != 2048 {
+		t.Errorf("/varz says %+v", varz)
+	}
+	if exists(file("log3")) {
+		t.Error("a log was opened")
+	}
+
+	rewrite(t, path, "max_payload: 3KB\nhttp_base_path: x\nlogfile: \""+file("log2")+"\"")
+	status, stdout, stderr := runCommand("", "reload", "--node", portNumber(s))
+	if status != 0 || !strings.Contains(stdout, "max_payload = 3072 (was 2048)\n") || !strings.Contains(stdout, "pid_file = - (was ") ||
+		!strings.HasSuffix(stdout, "options changed\n") {
+		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	}
+	if exists(file("pid2")) {
+		t.Error("the pid file is still there")
+	}
+	if response, err := http.Get(monitoring + "/varz"); err == nil {
+		response.Body.Close()
+		t.Error("monitoring is still there")
+	}
+	if everything := readFile(t, file("log1")) + readFile(t, file("log2")); strings.Contains(everything, "s3cret") || strings.Contains(everything, "5373") {
+		t.Error("the log has a secret")
+	}
+	s.signal(syscall.SIGTERM)
+	if status := s.wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if left, _ := os.ReadDir(s.dir); len(left) > 0 {
+		t.Errorf("the ports directory still has %v", left)
+	}
+}
+
+// portNumber is the client port of a server, by which its admin socket goes.
+func portNumber(s *server) string { return s.url()[strings.LastIndexByte(s.url(), ':')+1:] }
+
+func TestReloadWithoutFile(t *testing.T) {
+	s := startServer(t, "--logtime=false")
+	s.signal(syscall.SIGHUP)
+	eventually(t, "the server answers the hangup", func() bool {
+		return strings.Contains(s.err.String(), "[INF] Reloaded server configuration\n")
+	})
+	greeting(t, s.url())
+}
+
+func TestReloadBySignal(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	s := startServer(t, "-P", pid)
+	if status := startProcess(t, "--signal", "reload="+pid).wait(); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	eventually(t, "the server reloads", func() bool { return strings.Contains(s.err.String(), "Reloaded server configuration") })
+}
