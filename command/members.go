@@ -111,7 +111,11 @@ func showMembers(w io.Writer, list *memberList, asJSON, drift bool, now time.Tim
 
 func showDrift(w io.Writer, list *memberList) error {
 	if len(list.Drift) == 0 {
-		_, err := fmt.Fprintf(w, "%s have the same settings.\n", counted(len(list.Members), "server"))
+		text := "There is no other server to differ from.\n"
+		if n := len(list.Members); n > 1 {
+			text = fmt.Sprintf("%d servers have the same settings.\n", n)
+		}
+		_, err := io.WriteString(w, text)
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

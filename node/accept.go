@@ -39,10 +39,9 @@ func (n *Node) accept(ctx context.Context, listener net.Listener, d *door, whom 
 
 // serve greets a new client and starts the goroutine that reads it. INFO is sent before anything
 // can be refused: a client that never saw it would not understand the error.
-func (n *Node) serve(nc net.Conn) { n.greet(n.newClient(nc), n.options().TLS) }
-
-// greet is serve for a client whose connection may yet have to be encrypted.
-func (n *Node) greet(c *client, t *TLSOptions) {
+func (n *Node) serve(nc net.Conn) {
+	c := n.newClient(nc)
+	t := n.options().TLS
 	if t == nil || !t.HandshakeFirst {
 		c.sendInfo()
 	}
@@ -66,19 +65,16 @@ func (n *Node) greet(c *client, t *TLSOptions) {
 
 // sendInfo sends the first INFO.
 func (c *client) sendInfo() {
-	c.sendLine(c.node.clientInfo(c, c.node.urls.get(c), false))
+	c.sendLine(c.node.clientInfo(c, c.node.urls.get(), false))
 }
 
-func (n *Node) newClient(nc net.Conn) *client { return n.newClientBy(nc, nil) }
-
-// newClientBy is newClient for one that has come by web.
-func (n *Node) newClientBy(nc net.Conn, web *webRequest) *client {
-	c := &client{options: wire.DefaultConnect, web: web}
+func (n *Node) newClient(nc net.Conn) *client {
+	c := &client{options: wire.DefaultConnect}
 	c.conn.id = n.lastID.Add(1)
 	c.conn.init(n, nc, c)
 	c.begins()
 	n.totalConnections.Add(1)
-	c.log(slog.LevelDebug, c.kind()+" connection created")
+	c.log(slog.LevelDebug, "Client connection created")
 	return c
 }
 
@@ -90,10 +86,10 @@ func (c *client) begin() {
 	}
 	c.ping.fire = c.checkPing
 	now := time.Now()
-	n.alarms.set(&c.ping, now.Add(c.pingInterval(n.options())))
+	n.alarms.set(&c.ping, now.Add(n.options().PingInterval))
 	if !c.admitted {
 		c.login.fire = c.checkLogin
-		n.alarms.set(&c.login, now.Add(c.authTimeout()))
+		n.alarms.set(&c.login, now.Add(n.options().AuthTimeout))
 	}
 	c.begun.Store(true)
 }

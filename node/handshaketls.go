@@ -53,12 +53,10 @@ func (t *TLSOptions) shake(s *secured) error {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	if !t.isPinned(s.tls.ConnectionState().PeerCertificates) {
-		return fmt.Errorf("TLS handshake: %w", errNotPinned)
+		return errors.New("TLS handshake: the public key of the other side is not among the pinned ones")
 	}
 	return nil
 }
-
-var errNotPinned = errors.New("the public key of the other side is not among the pinned ones")
 
 // isProbe reports whether a handshake has failed because the other side did not even try, as the probes
 // of load balancers do not.

@@ -16,7 +16,7 @@ const nonceBytes = 11
 // begins has a new client be who it is without credentials.
 func (c *client) begins() {
 	c.home.Load().clients.Add(1)
-	if a := c.authenticator(c.node.options()); a != nil && a.Challenges() {
+	if a := c.node.options().Authenticator; a != nil && a.Challenges() {
 		c.nonce = randomText(nonceBytes)
 	}
 	c.remainAnonymous()
@@ -26,30 +26,13 @@ func (c *client) begins() {
 func (c *client) remainAnonymous() {
 	opts := c.node.options()
 	c.entitledBy = opts
-	authenticator := c.authenticator(opts)
-	c.admitted = authenticator == nil
+	c.admitted = opts.Authenticator == nil
 	if c.admitted {
 		return
 	}
-	if id := authenticator.Anonymous(c.connectionType()); id != nil {
+	if id := opts.Authenticator.Anonymous(); id != nil {
 		c.admitted = c.become(id) == nil
 	}
-}
-
-// authenticator returns who decides about the client by those options, nil if it is let in.
-func (c *client) authenticator(o *Options) Authenticator {
-	if c.web != nil && o.WebSocket.Authenticator != nil {
-		return o.WebSocket.Authenticator
-	}
-	return o.Authenticator
-}
-
-// connectionType returns what [auth.User] calls the way by which the client has come.
-func (c *client) connectionType() string {
-	if c.web != nil {
-		return tokenWebSocket
-	}
-	return standardConnection
 }
 
 // logIn has the client become who its credentials say it is.
@@ -57,11 +40,10 @@ func (c *client) logIn(w *work) error {
 	o := &c.options
 	for {
 		opts := c.node.options()
-		authenticator := c.authenticator(opts)
-		if authenticator == nil {
+		if opts.Authenticator == nil {
 			return nil
 		}
-		credentials := auth.Credentials{
+		id, err := c.authenticate(opts.Authenticator, auth.Credentials{
 			User:      o.User,
 			Password:  o.Pass,
 			Token:     o.Token,
@@ -70,12 +52,8 @@ func (c *client) logIn(w *work) error {
 			Nonce:     c.nonce,
 
 			Certificate:    c.certificate(),
-			ConnectionType: c.connectionType(),
-		}
-		if c.web != nil {
-			c.web.complete(&credentials)
-		}
-		id, err := c.authenticate(authenticator, credentials)
+			ConnectionType: standardConnection,
+		})
 		if err != nil {
 			return err
 		}
@@ -146,10 +124,9 @@ func (c *client) become(id *auth.Identity) error {
 	return nil
 }
 
-// judge has a client be who it is for other options, and reports whether it may stay. The caller
+// judge has a client be who it is for another authenticator, and reports whether it may stay. The caller
 // holds changing of the accounts for writing.
-func (c *client) judge(before, after *Options) (stays bool) {
-	old, now := c.authenticator(before), c.authenticator(after)
+func (c *client) judge(old, now Authenticator) (stays bool) {
 	id, home := c.identity.Load(), c.home.Load()
 	switch {
 	case id == nil && now != nil && old != nil:

@@ -315,6 +315,9 @@ func TestPodsRun(t *testing.T) {
 	join := "127.0.0.1:1"
 	for i := range int(*o.set.Spec.Replicas) {
 		p := startPod(t, c, fmt.Sprintf("shoal-%d", i), join)
+		if i == 0 && p.passes(c.ReadinessProbe) {
+			t.Error("a server without any other is ready")
+		}
 		join = strings.TrimPrefix(p.ports.Cluster[0], "nats://")
 		pods = append(pods, p)
 	}

@@ -44,6 +44,7 @@ type site struct {
 	t        *testing.T
 	service  map[string]string
 	machines map[string]*machine
+	hash     string // of the password
 	key      string // what the last key is called that was installed
 }
 
@@ -76,7 +77,7 @@ func newSite(t *testing.T, count int) *site {
 		must(t, err)
 		common = append(common, port, free)
 	}
-	common = append(common, "chown shoal:", "true", "chown root:shoal", "true") // nobody has made the user
+	common = append(common, "chown shoal:", "true", "chown root:shoal", "true", "-g shoal ", "") // nobody has made the user
 	for i := range 9 {
 		// Between quotes it is an address to join, whose port is not the usual one.
 		name := fmt.Sprintf("shoal-%d", i+1)
@@ -86,6 +87,7 @@ func newSite(t *testing.T, count int) *site {
 	must(t, err)
 	hash, err := exec.Command("sh", "-c", "echo "+password+" | "+binary+" passwd --cost 4").Output()
 	must(t, err)
+	s.hash = strings.TrimSpace(string(hash))
 	key, err := exec.Command(binary, "keys", "generate").Output()
 	must(t, err)
 	for i := range count {
@@ -101,8 +103,7 @@ func newSite(t *testing.T, count int) *site {
 		must(t, os.Mkdir(m.dir+"/run/shoal", 0o700))
 		must(t, os.Symlink(binary, m.dir+installed))
 		m.write("/var/lib/shoal/gossip.key", string(key))
-		m.write("/etc/shoal/shoal.conf", strings.NewReplacer("$2a$11$REPLACE-ME", strings.TrimSpace(string(hash)),
-			`password: ""`, `password: "`+password+`"`).Replace(string(read(t, "systemd", "shoal.conf"))))
+		m.configure(string(read(t, "systemd", "shoal.conf")))
 		s.machines[m.name] = m
 	}
 	return s
@@ -120,6 +121,14 @@ func (m *machine) write(path, content string) {
 	must(m.t, os.WriteFile(m.dir+path, []byte(m.local.Replace(content)), 0o600))
 }
 
+// configure gives the server a configuration file, in which the passwords are filled in. Of edits, pairs of texts,
+// the first of each is replaced by the second.
+func (m *machine) configure(file string, edits ...string) {
+	m.t.Helper()
+	edits = append(edits, "$2a$11$REPLACE-ME", m.hash, `password: ""`, `password: "`+password+`"`)
+	m.write("/etc/shoal/shoal.conf", strings.NewReplacer(edits...).Replace(file))
+}
+
 var (
 	systemctl   = regexp.MustCompile(`^systemctl (\w+)( --now)? (\S+)$`)
 	installs    = regexp.MustCompile(`^All servers know ([0-9a-f]{16})`)
@@ -133,18 +142,24 @@ func (m *machine) run(command string) string {
 		m.systemctl(words[1], words[3])
 		return ""
 	}
+	out, err := m.try(command)
+	if err != nil {
+		m.t.Fatalf("%s# %s: %v\n%s", m.name, command, err, out)
+	}
+	if found := installs.FindStringSubmatch(out); found != nil {
+		m.key = found[1]
+	}
+	return out
+}
+
+// try runs a command that may fail.
+func (m *machine) try(command string) (string, error) {
 	cmd := exec.Command("bash", "-c", fingerprint.ReplaceAllString(m.local.Replace(command), m.key))
 	cmd.Dir = m.dir
 	cmd.Env = append(os.Environ(), "PATH="+m.dir+"/usr/local/bin:"+os.Getenv("PATH"),
 		"SHOAL_NODE="+m.dir+"/run/shoal/admin.sock", "SHOAL_USER=app", "SHOAL_PASS="+password)
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		m.t.Fatalf("%s# %s: %v\n%s", m.name, command, err, out)
-	}
-	if found := installs.FindSubmatch(out); found != nil {
-		m.key = string(found[1])
-	}
-	return string(out)
+	return string(out), err
 }
 
 // systemctl does what systemd would do, but for what needs root.

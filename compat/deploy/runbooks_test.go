@@ -108,16 +108,39 @@ func (s *site) meshed() {
 var (
 	chapter = regexp.MustCompile(`(?m)^### (.*)\n`)
 	block   = regexp.MustCompile("(?ms)^```console\n(.*?)^```")
-	line    = regexp.MustCompile(`^(shoal-\d)# (.*)$`)
+	line    = regexp.MustCompile(`(?ms)^(shoal-\d)# (.*?)\n(\z|shoal-\d# )`)
 )
 
-// TestRunbooks types what docs/operating.md tells operators to.
-func TestRunbooks(t *testing.T) {
+// typeAll types all commands in a text, each on the machine that its prompt names.
+func (s *site) typeAll(text string) {
+	s.t.Helper()
+	for _, found := range block.FindAllStringSubmatch(text, -1) {
+		for rest := found[1]; rest != ""; {
+			at := line.FindStringSubmatchIndex(rest)
+			if at == nil || at[0] != 0 {
+				s.t.Fatalf("%q is not a command on a machine", rest)
+			}
+			machine, command := rest[at[2]:at[3]], rest[at[4]:at[5]]
+			out := s.machines[machine].run(command)
+			s.t.Logf("%s# %s\n%s", machine, command, out)
+			rest = rest[at[6]:]
+		}
+	}
+}
+
+// needPrograms skips a test if what operators type cannot be run here.
+func needPrograms(t *testing.T) {
+	t.Helper()
 	for _, program := range []string{"bash", "curl", "openssl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed", program)
 		}
 	}
+}
+
+// TestRunbooks types what docs/operating.md tells operators to.
+func TestRunbooks(t *testing.T) {
+	needPrograms(t)
 	content, err := os.ReadFile("../../docs/operating.md")
 	must(t, err)
 	_, text, _ := strings.Cut(string(content), "\n## Runbooks\n")
@@ -138,16 +161,7 @@ func TestRunbooks(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, book.machines)
 			book.before(s)
-			for _, found := range block.FindAllStringSubmatch(text[at[1]:end], -1) {
-				for _, typed := range strings.Split(strings.TrimSpace(found[1]), "\n") {
-					words := line.FindStringSubmatch(typed)
-					if words == nil {
-						t.Fatalf("%q is not a command on a machine", typed)
-					}
-					out := s.machines[words[1]].run(words[2])
-					t.Logf("%s\n%s", typed, out)
-				}
-			}
+			s.typeAll(text[at[1]:end])
 			book.after(s)
 		})
 	}
