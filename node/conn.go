@@ -168,8 +168,8 @@ func (c *conn) conclude(err error) {
 	flushed := c.flush(min(flushTime, c.node.options().WriteDeadline))
 	switch {
 	case !flushed && c.sock.tls != nil: // somebody is still writing
-	case e.text != "":
-		c.linger()
+	case e.text != "", e.reason == reasonTLSHandshake && !isProbe(e.err):
+		c.linger() // the other side should see why, be it in an alert of TLS
 	case e.reason == reasonServerShutdown && !c.isRoute:
 		c.hearOut()
 	case c.sock.tls != nil:

@@ -84,13 +84,13 @@ func LaunchPlain(kind Kind, arguments ...string) (*Server, error) {
 }
 
 // Launch runs a server with flags that both kinds of servers should know, and does not wait for it.
-// If the kind is [Oracle], config goes to a config file.
+// Unless it is blank, config goes to a config file.
 func Launch(kind Kind, config string, arguments ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "compat-"+kind.Name+"-")
 	if err != nil {
 		return nil, err
 	}
-	if kind.Name == Oracle.Name && config != "" {
+	if strings.TrimSpace(config) != "" {
 		file := filepath.Join(dir, "server.conf")
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return nil, err
@@ -154,7 +154,7 @@ func (s *Server) readPorts() bool {
 	if len(ports.Monitoring) > 0 {
 		s.Monitor = ports.Monitoring[0]
 	}
-	s.Addr = strings.TrimPrefix(ports.Nats[0], "nats://")
+	_, s.Addr, _ = strings.Cut(ports.Nats[0], "://")
 	return true
 }
 

@@ -62,8 +62,9 @@ type Options struct {
 	Flags []string
 	// ShoalFlags are more flags for those that nats-server does not have.
 	ShoalFlags []string
-	// Config is what nats-server is to find in a config file.
-	Config string
+	// SharedConfig is what all nodes are to find in a config file, Config what nats-server is to find
+	// there besides.
+	SharedConfig, Config string
 }
 
 // Mesh is a number of nodes that are to be one cluster.

@@ -69,7 +69,11 @@ func (n *Node) Launch() error {
 	if n.Kind.Name == broker.Shoal.Name {
 		flags = append(flags, o.ShoalFlags...)
 	}
-	server, err := broker.Launch(n.Kind, o.Config, flags...)
+	config := o.SharedConfig
+	if n.Kind.Name == broker.Oracle.Name {
+		config += "\n" + o.Config
+	}
+	server, err := broker.Launch(n.Kind, config, flags...)
 	if err != nil {
 		return err
 	}
