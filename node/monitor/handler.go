@@ -29,6 +29,7 @@ var pages = map[string]page{
 	"/ipqueuesz":             document(func(*Monitor, *query) (any, error) { return struct{}{}, nil }),
 	"/jsz":                   document(func(m *Monitor, _ *query) (any, error) { return m.Jsz(), nil }),
 	"/leafz":                 document(func(m *Monitor, _ *query) (any, error) { return m.Leafz(), nil }),
+	"/metrics":               (*Handler).metrics,
 	"/raftz":                 (*Handler).raftz,
 	"/routez":                document(func(m *Monitor, q *query) (any, error) { return m.Routez(q.routez()), nil }),
 	"/stacksz":               (*Handler).stacksz,
@@ -40,10 +41,11 @@ var pages = map[string]page{
 // Handler serves the documents of a monitor.
 type Handler struct {
 	*Monitor
+	scrape http.Handler // of metrics
 }
 
 // NewHandler returns a handler that serves what m knows.
-func NewHandler(m *Monitor) *Handler { return &Handler{m} }
+func NewHandler(m *Monitor) *Handler { return &Handler{m, newMetrics(m)} }
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

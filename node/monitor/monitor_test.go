@@ -65,6 +65,8 @@ func watch(t *testing.T, opts node.Options) *watched {
 	return &watched{t: t, node: n}
 }
 
+var errStarting = errors.New("it is starting")
+
 // peerOf is the options of a node that has others as routes.
 func peerOf(name string, others ...*watched) node.Options {
 	o := node.Options{ServerName: name, Cluster: node.ClusterOptions{
@@ -214,7 +216,7 @@ func TestNotStarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watched{t: t, node: n, waiting: true, err: errors.New("it is starting")}
+	w := &watched{t: t, node: n, waiting: true, err: errStarting}
 	w.want(w.get("/varz"), map[string]any{"uptime": "0s", "connections": 0})
 	for _, path := range []string{"/connz", "/routez", "/subsz?subs=1", "/accountz", "/accstatz?unused=1"} {
 		w.get(path)
