@@ -49,6 +49,37 @@ var runbooks = map[string]struct {
 			})
 		}
 	}},
+	"Change the password of a user": {machines: 3, before: func(s *site) {
+		s.startAll()
+		for _, m := range s.machines {
+			m.configure(string(read(s.t, "systemd", "shoal.conf")), "users: [", `users: [ { user: successor, password: "`+password+`" }`)
+		}
+	}, after: func(s *site) {
+		m := s.machines["shoal-2"]
+		m.run("SHOAL_USER=successor shoal pub x y -s nats://shoal-2:4222")
+		m.run("shoal pub x y -s nats://shoal-2:4222")
+		m.configure(string(read(s.t, "systemd", "shoal.conf")), "user: app", "user: successor")
+		m.run("systemctl reload shoal")
+		m.run("SHOAL_USER=successor shoal pub x y -s nats://shoal-2:4222")
+		if out, err := m.try("shoal pub x y -s nats://shoal-2:4222"); err == nil || !refused.MatchString(out) {
+			s.t.Errorf("a user that was taken out: %v, %s", err, out)
+		}
+	}},
+	"Change the password of the cluster": {machines: 3, before: func(s *site) {
+		s.startAll()
+		for _, m := range s.machines {
+			m.configure(string(read(s.t, "systemd", "shoal.conf")), `password: ""`, `password: "another one"`)
+		}
+	}, after: (*site).meshed},
+	"Renew certificates": {machines: 3, before: func(s *site) {
+		needPrograms(s.t)
+		s.harden()
+		s.startAll()
+		m := s.machines["shoal-1"]
+		for _, file := range []string{"server", "server-key", "cluster", "cluster-key"} {
+			must(s.t, os.Rename(m.dir+"/etc/shoal/tls/"+file+".pem", m.dir+"/"+file+".pem"))
+		}
+	}, after: (*site).meshed},
 	"When the network is split": {machines: 3, before: (*site).startEvery, after: (*site).meshed},
 	"After a power cut": {machines: 3, before: func(s *site) {
 		s.startAll()
@@ -68,6 +99,9 @@ var runbooks = map[string]struct {
 		}
 	}, after: (*site).meshed},
 }
+
+// refused is what clients say whom a server does not let in.
+var refused = regexp.MustCompile(`does not accept these credentials|authorization violation`)
 
 // startAll starts servers on machines, on all if no names are given.
 func (s *site) startAll(names ...string) {

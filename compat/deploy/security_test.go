@@ -57,7 +57,7 @@ func TestHardenedServer(t *testing.T) {
 		{"without a certificate", "shoal pub orders.new x -s tls://shoal-2:4222 --tlscacert ca.pem", "certificate|tls error"},
 		{"with one of another authority", "shoal pub orders.new x -s tls://shoal-2:4222 --tlscacert ca.pem " +
 			`--tlscert "$(ls cluster-1*[0-9].pem | head -n 1)" --tlskey "$(ls cluster-1*-key.pem | head -n 1)"`, "certificate|tls error"},
-		{"with a wrong password", "shoal pub orders.new x -s tls://shoal-2:4222 --password wrong" + ours, "does not accept these credentials"},
+		{"with a wrong password", "shoal pub orders.new x -s tls://shoal-2:4222 --password wrong" + ours, refused.String()},
 		{"to another subject", "shoal pub other x -s tls://shoal-2:4222" + ours, "ermission"},
 		{"from another subject", "shoal sub '>' --count 1 -s tls://shoal-2:4222" + ours, "ermission"},
 		{"to the cluster port, with a certificate of a client", `</dev/null openssl s_client -connect shoal-2:6222 -tls1_3 ` +
