@@ -39,9 +39,10 @@ func (n *Node) accept(ctx context.Context, listener net.Listener, d *door, whom 
 
 // serve greets a new client and starts the goroutine that reads it. INFO is sent before anything
 // can be refused: a client that never saw it would not understand the error.
-func (n *Node) serve(nc net.Conn) {
-	c := n.newClient(nc)
-	t := n.options().TLS
+func (n *Node) serve(nc net.Conn) { n.greet(n.newClient(nc), n.options().TLS) }
+
+// greet is serve for a client whose connection may yet have to be encrypted.
+func (n *Node) greet(c *client, t *TLSOptions) {
 	if t == nil || !t.HandshakeFirst {
 		c.sendInfo()
 	}
@@ -65,16 +66,19 @@ func (n *Node) serve(nc net.Conn) {
 
 // sendInfo sends the first INFO.
 func (c *client) sendInfo() {
-	c.sendLine(c.node.clientInfo(c, c.node.urls.get(), false))
+	c.sendLine(c.node.clientInfo(c, c.node.urls.get(c), false))
 }
 
-func (n *Node) newClient(nc net.Conn) *client {
-	c := &client{options: wire.DefaultConnect}
+func (n *Node) newClient(nc net.Conn) *client { return n.newClientBy(nc, nil) }
+
+// newClientBy is newClient for one that has come by web.
+func (n *Node) newClientBy(nc net.Conn, web *webRequest) *client {
+	c := &client{options: wire.DefaultConnect, web: web}
 	c.conn.id = n.lastID.Add(1)
 	c.conn.init(n, nc, c)
 	c.begins()
 	n.totalConnections.Add(1)
-	c.log(slog.LevelDebug, "Client connection created")
+	c.log(slog.LevelDebug, c.kind()+" connection created")
 	return c
 }
 
@@ -86,10 +90,10 @@ func (c *client) begin() {
 	}
 	c.ping.fire = c.checkPing
 	now := time.Now()
-	n.alarms.set(&c.ping, now.Add(n.options().PingInterval))
+	n.alarms.set(&c.ping, now.Add(c.pingInterval(n.options())))
 	if !c.admitted {
 		c.login.fire = c.checkLogin
-		n.alarms.set(&c.login, now.Add(n.options().AuthTimeout))
+		n.alarms.set(&c.login, now.Add(c.authTimeout()))
 	}
 	c.begun.Store(true)
 }

@@ -47,7 +47,7 @@ func (byName) Authenticate(c auth.Credentials) (*auth.Identity, error) {
 	return &auth.Identity{User: c.User, Account: c.User}, nil
 }
 func (byName) Expensive(auth.Credentials) bool        { return false }
-func (byName) Anonymous() *auth.Identity              { return nil }
+func (byName) Anonymous(string) *auth.Identity        { return nil }
 func (byName) Challenges() bool                       { return false }
 func (byName) Renew(id *auth.Identity) *auth.Identity { return id }
 

@@ -25,6 +25,7 @@ const staleRTT = time.Hour
 // client is the connection of a client.
 type client struct {
 	conn
+	web       *webRequest // nil if it is no WebSocket client
 	options   wire.ConnectOptions
 	connected bool   // CONNECT was accepted
 	admitted  bool   // no credentials are needed, or they were good
@@ -51,7 +52,12 @@ type client struct {
 }
 
 // kind implements handler.
-func (c *client) kind() string { return "Client" }
+func (c *client) kind() string {
+	if c.web != nil {
+		return "WebSocket client"
+	}
+	return "Client"
+}
 
 // configure implements handler.
 func (c *client) configure(p *wire.Parser) {
@@ -158,7 +164,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if !c.connected {
 		c.connected = true
 		c.liveness.connected(time.Since(c.start))
-		first := min(c.node.firstPing, c.node.options().PingInterval)
+		first := min(c.node.firstPing, c.pingInterval(c.node.options()))
 		c.node.alarms.set(&c.ping, time.Now().Add(first+rand.N(first/5+1)))
 	}
 	c.ok(w)
@@ -281,11 +287,12 @@ func (c *client) refuse(w *work, text string) {
 // checkPing is the client's ping alarm.
 func (c *client) checkPing(now time.Time) time.Time {
 	opts := c.node.options()
+	interval := c.pingInterval(opts)
 	silent := time.Duration(now.UnixNano() - c.lastIn.Load())
 	if silent > restAfter {
 		c.rest()
 	}
-	busy := silent < opts.PingInterval
+	busy := silent < interval
 	switch c.liveness.tick(now, busy, opts.MaxPingsOut) {
 	case livenessStale:
 		if c.end(&ending{reason: reasonStale, text: wire.TextStale}) {
@@ -295,7 +302,24 @@ func (c *client) checkPing(now time.Time) time.Time {
 	case livenessPing:
 		c.sendLine(pingLine)
 	}
-	return now.Add(opts.PingInterval)
+	return now.Add(interval)
+}
+
+// pingInterval returns, by those options, the time between two PINGs to the client if it is silent.
+func (c *client) pingInterval(o *Options) time.Duration {
+	if c.web != nil {
+		return o.WebSocket.PingInterval
+	}
+	return o.PingInterval
+}
+
+// authTimeout returns how long the client may take to log in.
+func (c *client) authTimeout() time.Duration {
+	opts := c.node.options()
+	if c.web != nil {
+		return opts.WebSocket.AuthTimeout
+	}
+	return opts.AuthTimeout
 }
 
 // checkLogin is the alarm of a client that has not authenticated in time.

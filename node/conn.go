@@ -134,6 +134,9 @@ func (c *conn) init(n *Node, nc net.Conn, h handler) {
 	c.sock.init(nc)
 	c.in.init(&c.sock, &n.buffers, c.pause)
 	c.remote = nc.RemoteAddr().String()
+	if f := c.sock.frames; f != nil {
+		f.init(c)
+	}
 }
 
 // serve reads the connection until it ends.
@@ -166,6 +169,9 @@ func (c *conn) conclude(err error) {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
 	flushed := c.flush(min(flushTime, c.node.options().WriteDeadline))
+	if f := c.sock.frames; f != nil && flushed {
+		f.sayWhy(e)
+	}
 	switch {
 	case !flushed && c.sock.tls != nil: // somebody is still writing
 	case e.text != "", e.reason == reasonTLSHandshake && !isProbe(e.err):
@@ -176,6 +182,9 @@ func (c *conn) conclude(err error) {
 		_ = c.sock.tls.CloseWrite() // the other side should know that nothing was cut off
 	}
 	c.sock.nc.Close()
+	if f := c.sock.frames; f != nil {
+		f.release()
+	}
 	c.out.discard(&c.node.budget)
 	c.in.release()
 	if w := c.idle.Swap(nil); w != nil {

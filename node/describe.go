@@ -9,7 +9,7 @@ func (n *Node) ClusterName() string {
 
 // ConnectURLs returns the host:port of every server of the cluster as clients are told them, first
 // those of this node. There are none while it has no peers, and if they are not to be told.
-func (n *Node) ConnectURLs() []string { return append([]string(nil), n.urls.get()...) }
+func (n *Node) ConnectURLs() []string { return append([]string(nil), n.urls.get(nil)...) }
 
 // Options returns what the node is configured with at this moment, defaults included. It has secrets,
 // and nothing in it may be changed.

@@ -52,7 +52,7 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 	}
 	// What a nats-server is told of it could not be taken back.
 	if away := n.Draining() && r != nil && r.isShoal; !opts.NoAdvertise && !away {
-		info.ConnectURLs = n.ownURLs()
+		info.ConnectURLs, info.WSConnectURLs = n.ownURLs(), n.ownWebURLs()
 	}
 	if opts.Compression != CompressionOff {
 		info.Compression = opts.Compression

@@ -53,10 +53,12 @@ func (t *TLSOptions) shake(s *secured) error {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	if !t.isPinned(s.tls.ConnectionState().PeerCertificates) {
-		return errors.New("TLS handshake: the public key of the other side is not among the pinned ones")
+		return fmt.Errorf("TLS handshake: %w", errNotPinned)
 	}
 	return nil
 }
+
+var errNotPinned = errors.New("the public key of the other side is not among the pinned ones")
 
 // isProbe reports whether a handshake has failed because the other side did not even try, as the probes
 // of load balancers do not.

@@ -33,7 +33,12 @@ func (n *Node) Advertise(hostport string) error {
 }
 
 func (n *Node) setAdvertised(hostport string) {
-	a := address{n.options().Host, n.port.addr.Port}
+	a := address{n.options().Host, n.port.addr.Port}.advertisedAs(hostport)
+	n.advertised.Store(&a)
+}
+
+// advertisedAs returns what clients are told instead of a, if that is something else.
+func (a address) advertisedAs(hostport string) address {
 	if hostport != "" {
 		host, port, _ := splitAdvertised(hostport) // was validated
 		a.host = host
@@ -41,13 +46,17 @@ func (n *Node) setAdvertised(hostport string) {
 			a.port = port
 		}
 	}
-	n.advertised.Store(&a)
+	return a
 }
 
 // clientInfo returns the INFO line for a client, with the addresses of the cluster: the first one,
 // an update, or, if connected, the one that follows the first PONG.
 func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
-	a := n.advertised.Load()
+	a := *n.advertised.Load()
+	if c.web != nil {
+		a = n.webPort.advertised()
+	}
+	authenticator := c.authenticator(n.options())
 	info := wire.ServerInfo{
 		ID:           n.id,
 		Name:         n.name,
@@ -57,7 +66,7 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		Host:         a.host,
 		Port:         a.port,
 		Headers:      !n.options().NoHeaders,
-		AuthRequired: n.options().Authenticator != nil && (connected || n.options().Authenticator.Anonymous() == nil),
+		AuthRequired: authenticator != nil && (connected || authenticator.Anonymous(c.connectionType()) == nil),
 		MaxPayload:   c.maxPayload(),
 		ClientID:     c.id,
 		ClientIP:     c.ip(),
@@ -65,7 +74,11 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		LameDuck:     n.sendsAway(),
 		ConnectInfo:  connected,
 	}
-	if t := n.options().TLS; t != nil && c.sock.raw != nil {
+	switch t := n.options().TLS; {
+	case c.web != nil:
+		info.TLSRequired = n.options().WebSocket.TLS != nil
+		info.TLSAvailable = info.TLSRequired
+	case t != nil && c.sock.raw != nil:
 		info.TLSRequired = !t.AllowPlain || c.secureFirst
 		info.TLSAvailable = !info.TLSRequired
 		info.TLSVerify = t.Config().ClientAuth == tls.RequireAndVerifyClientCert

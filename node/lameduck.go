@@ -29,6 +29,7 @@ func (n *Node) LameDuck(ctx context.Context) error {
 	n.drain.allow(false)
 	n.log.Info("Entering lame duck mode, stop accepting new clients")
 	n.port.close()
+	n.webPort.close()
 	n.clients.refuse(&ending{reason: reasonServerShutdown})
 	if n.routeListener != nil {
 		n.withdraw(false)

@@ -16,7 +16,7 @@ const nonceBytes = 11
 // begins has a new client be who it is without credentials.
 func (c *client) begins() {
 	c.home.Load().clients.Add(1)
-	if a := c.node.options().Authenticator; a != nil && a.Challenges() {
+	if a := c.authenticator(c.node.options()); a != nil && a.Challenges() {
 		c.nonce = randomText(nonceBytes)
 	}
 	c.remainAnonymous()
@@ -26,13 +26,30 @@ func (c *client) begins() {
 func (c *client) remainAnonymous() {
 	opts := c.node.options()
 	c.entitledBy = opts
-	c.admitted = opts.Authenticator == nil
+	authenticator := c.authenticator(opts)
+	c.admitted = authenticator == nil
 	if c.admitted {
 		return
 	}
-	if id := opts.Authenticator.Anonymous(); id != nil {
+	if id := authenticator.Anonymous(c.connectionType()); id != nil {
 		c.admitted = c.become(id) == nil
 	}
+}
+
+// authenticator returns who decides about the client by those options, nil if it is let in.
+func (c *client) authenticator(o *Options) Authenticator {
+	if c.web != nil && o.WebSocket.Authenticator != nil {
+		return o.WebSocket.Authenticator
+	}
+	return o.Authenticator
+}
+
+// connectionType returns what [auth.User] calls the way by which the client has come.
+func (c *client) connectionType() string {
+	if c.web != nil {
+		return tokenWebSocket
+	}
+	return standardConnection
 }
 
 // logIn has the client become who its credentials say it is.
@@ -40,10 +57,11 @@ func (c *client) logIn(w *work) error {
 	o := &c.options
 	for {
 		opts := c.node.options()
-		if opts.Authenticator == nil {
+		authenticator := c.authenticator(opts)
+		if authenticator == nil {
 			return nil
 		}
-		id, err := c.authenticate(opts.Authenticator, auth.Credentials{
+		credentials := auth.Credentials{
 			User:      o.User,
 			Password:  o.Pass,
 			Token:     o.Token,
@@ -52,8 +70,12 @@ func (c *client) logIn(w *work) error {
 			Nonce:     c.nonce,
 
 			Certificate:    c.certificate(),
-			ConnectionType: standardConnection,
-		})
+			ConnectionType: c.connectionType(),
+		}
+		if c.web != nil {
+			c.web.complete(&credentials)
+		}
+		id, err := c.authenticate(authenticator, credentials)
 		if err != nil {
 			return err
 		}
@@ -124,9 +146,10 @@ func (c *client) become(id *auth.Identity) error {
 	return nil
 }
 
-// judge has a client be who it is for another authenticator, and reports whether it may stay. The caller
+// judge has a client be who it is for other options, and reports whether it may stay. The caller
 // holds changing of the accounts for writing.
-func (c *client) judge(old, now Authenticator) (stays bool) {
+func (c *client) judge(before, after *Options) (stays bool) {
+	old, now := c.authenticator(before), c.authenticator(after)
 	id, home := c.identity.Load(), c.home.Load()
 	switch {
 	case id == nil && now != nil && old != nil:

@@ -25,8 +25,9 @@ type Authenticator interface {
 	Authenticate(auth.Credentials) (*auth.Identity, error)
 	// Expensive reports whether that will take as long as to hash a password, which is rationed.
 	Expensive(auth.Credentials) bool
-	// Anonymous returns who a client is that presents nothing, or nil if it has to.
-	Anonymous() *auth.Identity
+	// Anonymous returns who a client is that has come in that way and presents nothing, or nil if it has to.
+	// The types are those of [auth.Credentials].
+	Anonymous(connectionType string) *auth.Identity
 	// Challenges reports whether clients need a nonce to sign.
 	Challenges() bool
 	// Renew returns who a client is now whom an earlier Authenticator has let in as id, or nil if it
@@ -47,6 +48,7 @@ type Node struct {
 	start time.Time
 
 	port       *reservation            // for clients
+	webPort    *webPort                // nil if there are no WebSocket clients
 	advertised atomic.Pointer[address] // what INFO tells
 
 	accounts accounts
@@ -186,6 +188,9 @@ func (n *Node) Start(ctx context.Context) error {
 			failed = fmt.Errorf("listen on %s: %w", n.port.addr, err)
 		}
 	}
+	if failed == nil && n.webPort != nil {
+		failed = n.webPort.listen(running)
+	}
 	if failed != nil {
 		stop()
 	}
@@ -209,6 +214,9 @@ func (n *Node) Start(ctx context.Context) error {
 	default:
 		n.log.Info("TLS required for client connections")
 	}
+	if n.webPort != nil {
+		n.log.Info("Listening for WebSocket clients on " + n.webPort.listening())
+	}
 	n.log.Info("Server is ready")
 	return nil
 }
@@ -220,15 +228,21 @@ func (n *Node) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", net.JoinHostPort(n.options().Host, number(n.options().Port)), err)
 	}
+	webPort, err := n.reserveWebPort(ctx)
+	if err != nil {
+		port.close()
+		return &WebSocketListenError{err}
+	}
 	if cluster := &n.options().Cluster; cluster.Port != 0 {
 		addr := net.JoinHostPort(cluster.Host, number(cluster.Port))
 		n.routeListener, err = new(net.ListenConfig).Listen(ctx, "tcp", addr)
 		if err != nil {
 			port.close()
+			webPort.close()
 			return &ClusterListenError{fmt.Errorf("listen on %s: %w", addr, err)}
 		}
 	}
-	n.port = port
+	n.port, n.webPort = port, webPort
 	return nil
 }
 
@@ -280,6 +294,7 @@ func (n *Node) clusterPort() int { return n.routeListener.Addr().(*net.TCPAddr).
 func (n *Node) windUp() {
 	n.drain.allow(false)
 	n.port.close()
+	n.webPort.close()
 	why := &ending{reason: reasonServerShutdown}
 	if n.routeListener != nil {
 		n.routeListener.Close()
@@ -386,17 +401,21 @@ func (n *Node) listening() string {
 // ClientURL returns a URL under which a client on the same machine reaches the node, such as
 // nats://127.0.0.1:4222. It is empty before Start.
 func (n *Node) ClientURL() string {
-	addr, ok := n.Addr().(*net.TCPAddr)
-	if !ok {
+	if n.port == nil {
 		return ""
-	}
-	host := addr.IP.String()
-	if addr.IP.IsUnspecified() {
-		host = "127.0.0.1"
 	}
 	scheme := "nats://"
 	if n.options().TLS != nil {
 		scheme = "tls://"
 	}
-	return scheme + net.JoinHostPort(host, strconv.Itoa(addr.Port))
+	return scheme + nearby(n.port.addr)
+}
+
+// nearby returns the host:port under which programs on the same machine reach a listener.
+func nearby(addr *net.TCPAddr) string {
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }

@@ -96,6 +96,9 @@ type Options struct {
 	// TLS encrypts the connections of clients; nil does not.
 	TLS *TLSOptions
 
+	// WebSocket serves clients over WebSocket as well; nil does not.
+	WebSocket *WebSocketOptions
+
 	// Accounts are the accounts besides [GlobalAccount] and that of the system.
 	Accounts []AccountOptions
 	// SystemAccount is the name of the account for traffic about the servers themselves; it defaults
@@ -146,6 +149,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxClosedClients, DefaultMaxClosedClients)
 	setDefault(&o.LameDuckDuration, DefaultLameDuck)
 	setDefault(&o.LameDuckGrace, min(DefaultLameDuckGrace, o.LameDuckDuration))
+	o.WebSocket = o.WebSocket.withDefaults(&o)
 	o.Cluster = o.Cluster.withDefaults(o.PingInterval)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -167,8 +171,8 @@ func setDefault[T comparable](field *T, value T) {
 // the command line does.
 func (o Options) Validate() error {
 	o = o.withDefaults()
-	if o.Port != RandomPort && (o.Port < 1 || o.Port > 65535) {
-		return fmt.Errorf("port: %d is not a port, use 1 to 65535, or -1 for a random one", o.Port)
+	if err := validPort("port", o.Port); err != nil {
+		return err
 	}
 	if o.ClientAdvertise != "" {
 		if _, _, err := splitAdvertised(o.ClientAdvertise); err != nil {
@@ -208,8 +212,18 @@ func (o Options) Validate() error {
 			return fmt.Errorf("tls: %w", err)
 		}
 	}
+	if err := o.WebSocket.validate(); err != nil {
+		return fmt.Errorf("websocket %w", err)
+	}
 	if o.LameDuckGrace > o.LameDuckDuration {
 		return fmt.Errorf("lame_duck_grace_period: %v exceeds lame_duck_duration (%v)", o.LameDuckGrace, o.LameDuckDuration)
 	}
 	return o.Cluster.validate()
+}
+
+func validPort(name string, port int) error {
+	if port != RandomPort && (port < 1 || port > 65535) {
+		return fmt.Errorf("%s: %d is not a port, use 1 to 65535, or -1 for a random one", name, port)
+	}
+	return nil
 }

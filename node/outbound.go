@@ -346,7 +346,7 @@ func (c *conn) drain() {
 	for {
 		o.mu.Lock()
 		if len(o.queue) == 0 && !c.sock.behind() {
-			if c.sock.raw != nil {
+			if c.sock.raw != nil || c.sock.frames != nil {
 				// A deadline that passes later would spoil the next direct write.
 				c.sock.nc.SetWriteDeadline(time.Time{})
 			}

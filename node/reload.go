@@ -46,12 +46,9 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 	for _, c := range n.clients.limit(opts.MaxConnections) {
 		c.end(tooManyClients)
 	}
-	if opts.PingInterval < old.PingInterval {
-		soon := time.Now().Add(opts.PingInterval)
-		for _, c := range n.clients.all() {
-			if c.begun.Load() {
-				n.alarms.set(&c.ping, soon)
-			}
+	for _, c := range n.clients.all() {
+		if interval := c.pingInterval(&opts); interval < c.pingInterval(old) && c.begun.Load() {
+			n.alarms.set(&c.ping, time.Now().Add(interval))
 		}
 	}
 	if opts.ClientAdvertise != old.ClientAdvertise {
@@ -61,7 +58,8 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 		n.reloadCluster(ctx, &old.Cluster, &opts.Cluster)
 	}
 	// Clients learn what they may send from INFO, and where else to go.
-	if opts.ClientAdvertise != old.ClientAdvertise || opts.MaxPayload != old.MaxPayload ||
+	if opts.ClientAdvertise != old.ClientAdvertise || opts.WebSocket.advertise() != old.WebSocket.advertise() ||
+		opts.MaxPayload != old.MaxPayload ||
 		opts.Cluster.NoAdvertise != old.Cluster.NoAdvertise {
 		n.urls.publish()
 		n.routes.announce()
@@ -72,6 +70,7 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 // mayBecome returns an error if what other says cannot be had without a new start.
 func (o *Options) mayBecome(other *Options) error {
 	a, b := &o.Cluster, &other.Cluster
+	v, w := o.WebSocket.fixed(), other.WebSocket.fixed()
 	for _, option := range []struct {
 		name     string
 		old, new any
@@ -79,6 +78,10 @@ func (o *Options) mayBecome(other *Options) error {
 		{"addr", o.Host, other.Host},
 		{"port", o.Port, other.Port},
 		{"name", o.ServerName, other.ServerName},
+		{"websocket host", v.host, w.host},
+		{"websocket port", v.port, w.port},
+		{"websocket handshake_timeout", v.handshakeTimeout, w.handshakeTimeout},
+		{"websocket tls", v.encrypted, w.encrypted},
 		{"system_account", o.SystemAccount, other.SystemAccount},
 		{"cluster host", a.Host, b.Host},
 		{"cluster port", a.Port, b.Port},
@@ -108,7 +111,7 @@ func (n *Node) judgeAgain(old, opts *Options, compiled map[string]*terms) {
 	t.configure(compiled)
 	numbers := make(map[*account]int64)
 	for _, c := range n.clients.all() {
-		if !c.judge(old.Authenticator, opts.Authenticator) {
+		if !c.judge(old, opts) {
 			continue
 		}
 		home := c.home.Load()

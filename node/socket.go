@@ -14,6 +14,8 @@ type socket struct {
 	tls   *secured        // nil if nothing is encrypted
 	codec *codec          // nil if nothing is compressed
 
+	frames *frames // nil if it is no WebSocket connection
+
 	// Arguments and results of the callbacks, which are made once so that an operation does not
 	// allocate. Reads belong to the reading goroutine, writes to whoever has outbound.writing.
 	readFrom  func(fd uintptr) bool
@@ -29,6 +31,7 @@ type socket struct {
 
 func (s *socket) init(nc net.Conn) {
 	s.nc = nc
+	s.frames, _ = nc.(*frames)
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
@@ -46,6 +49,8 @@ func (s *socket) read(into func() []byte, idle func()) (int, error) {
 		return s.codec.r.Read(into())
 	case s.tls != nil:
 		return s.tls.read(into, idle)
+	case s.frames != nil:
+		return s.frames.read(into, idle)
 	case s.raw == nil:
 		return s.nc.Read(into())
 	}
@@ -117,6 +122,8 @@ func (s *socket) write(pieces net.Buffers) error {
 		return s.codec.write(pieces)
 	case s.tls != nil:
 		return s.tls.write(pieces)
+	case s.frames != nil:
+		return s.frames.write(pieces)
 	}
 	_, err := pieces.WriteTo(s.nc)
 	return err

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"shoal/wire"
 )
 
 // urls tells clients at which addresses the servers of the cluster serve clients, so that a client
@@ -18,6 +20,7 @@ type urls struct {
 	// a newer one; sending never blocks.
 	mu      sync.Mutex
 	list    []string // nil as long as the node has never known another server
+	webList []string // the same for WebSocket clients
 	retired bool     // the node itself is not to be connected to any more
 }
 
@@ -59,7 +62,7 @@ func (u *urls) retire() {
 	}
 	u.retired = true
 	u.compute()
-	if len(u.list) > 0 || u.node.state.isLame() {
+	if len(u.list) > 0 || len(u.webList) > 0 || u.node.state.isLame() {
 		u.tell()
 	}
 }
@@ -86,13 +89,21 @@ func (u *urls) introduce(c *client) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c.informed.Store(true)
-	c.sendLine(u.node.clientInfo(c, u.list, true))
+	c.sendLine(u.node.clientInfo(c, u.of(c), true))
 }
 
-// get returns the list.
-func (u *urls) get() []string {
+// get returns the list for a client, or that for clients that are not of WebSocket if c is nil.
+func (u *urls) get(c *client) []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.of(c)
+}
+
+// of is get for a caller that holds mu.
+func (u *urls) of(c *client) []string {
+	if c != nil && c.web != nil {
+		return u.webList
+	}
 	return u.list
 }
 
@@ -100,37 +111,46 @@ func (u *urls) get() []string {
 func (u *urls) tell() {
 	for _, c := range u.node.clients.all() {
 		if c.informed.Load() {
-			c.sendLine(u.node.clientInfo(c, u.list, false))
+			c.sendLine(u.node.clientInfo(c, u.of(c), false))
 		}
 	}
 }
 
-// compute makes the list anew and reports whether it has changed. The caller holds mu.
+// compute makes the lists anew and reports whether one has changed. The caller holds mu.
 func (u *urls) compute() (changed bool) {
 	if u.node.options().Cluster.NoAdvertise {
 		return false
 	}
+	list := u.collect(u.node.ownURLs(), u.list, func(i *wire.ServerInfo) []string { return i.ConnectURLs })
+	webList := u.collect(u.node.ownWebURLs(), u.webList, func(i *wire.ServerInfo) []string { return i.WSConnectURLs })
+	changed = !slices.Equal(list, u.list) || !slices.Equal(webList, u.webList)
+	u.list, u.webList = list, webList
+	return changed
+}
+
+// collect returns the list that is made of the node's own addresses and those of its peers. A client that
+// is told no list keeps what it was configured with, so that there is none before there are peers.
+func (u *urls) collect(own, before []string, of func(*wire.ServerInfo) []string) []string {
 	var list []string
 	if !u.retired {
-		list = u.node.ownURLs()
+		list = own
 	}
-	own := len(list)
+	alone := true
 	for _, r := range u.node.routes.list() {
 		if r.leaving.Load() || r.sendsAway.Load() {
 			continue
 		}
-		for _, url := range r.peer().ConnectURLs {
+		for _, url := range of(r.peer()) {
 			if !slices.Contains(list, url) {
 				list = append(list, url)
+				alone = false
 			}
 		}
 	}
-	if len(list) == own && u.list == nil {
-		return false // a client that is told no list keeps what it was configured with
+	if alone && before == nil {
+		return nil
 	}
-	changed = !slices.Equal(list, u.list)
-	u.list = list
-	return changed
+	return list
 }
 
 // ownURLs returns the addresses of the node's own client port.
@@ -139,8 +159,21 @@ func (n *Node) ownURLs() []string {
 	if a == nil {
 		return nil
 	}
+	return a.urls(n.options().ClientAdvertise != "")
+}
+
+// ownWebURLs returns those of its WebSocket port.
+func (n *Node) ownWebURLs() []string {
+	if n.webPort == nil {
+		return nil
+	}
+	return n.webPort.advertised().urls(n.options().WebSocket.Advertise != "")
+}
+
+// urls returns the host:port by which a can be reached: a alone if that is what somebody has configured.
+func (a address) urls(configured bool) []string {
 	hosts := []string{a.host}
-	if n.options().ClientAdvertise == "" {
+	if !configured {
 		hosts = ReachableHosts(a.host)
 	}
 	list := make([]string, len(hosts))

@@ -196,12 +196,13 @@ func (u *Users) identity(a *account, connection string, proven bool) *Identity {
 	}
 }
 
-// Anonymous returns who a client is that presents nothing, or nil if it has to.
-func (u *Users) Anonymous() *Identity {
-	if u.nobody == nil || !u.lets(u.nobody) || !u.nobody.comesBy(standardConnection) {
+// Anonymous returns who a client is that has come by that type of connection and presents nothing, or nil
+// if it has to.
+func (u *Users) Anonymous(connection string) *Identity {
+	if u.nobody == nil || !u.lets(u.nobody) || !u.nobody.comesBy(connection) {
 		return nil
 	}
-	return u.identity(u.nobody, standardConnection, false)
+	return u.identity(u.nobody, connection, false)
 }
 
 // Challenges reports whether there are users who sign a nonce.

@@ -181,7 +181,7 @@ func TestAnonymous(t *testing.T) {
 		{Config{Users: users, NoAuthUser: "a", MapCertificates: true}, ""},
 	} {
 		u := mustUsers(t, tt.config)
-		id := u.Anonymous()
+		id := u.Anonymous(standardConnection)
 		if got := ""; id != nil && id.User != tt.want || id == nil && tt.want != got {
 			t.Errorf("%+v: got %+v", tt.config, id)
 		}
