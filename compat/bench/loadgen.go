@@ -84,6 +84,9 @@ func (b *bench) buildLoadgen(ctx context.Context) error {
 	}
 	b.loadgen = filepath.Join(b.dir, "loadgen")
 	args := []string{"-std=c11", "-O2", "-Wall", "-pthread", "-o", b.loadgen}
+	if b.secure {
+		args = append(args, "-DWITH_TLS")
+	}
 	for _, f := range files {
 		text, err := loadgenSource.ReadFile("loadgen/" + f.Name())
 		if err != nil {
@@ -97,7 +100,13 @@ func (b *bench) buildLoadgen(ctx context.Context) error {
 			args = append(args, path)
 		}
 	}
+	if b.secure {
+		args = append(args, "-lssl", "-lcrypto")
+	}
 	if text, err := exec.CommandContext(ctx, gcc, args...).CombinedOutput(); err != nil {
+		if b.secure && strings.Contains(string(text), "ssl") {
+			return fmt.Errorf("the rows with TLS need the headers of OpenSSL (libssl-dev), --only can leave them out: %s", firstLine(text))
+		}
 		return fmt.Errorf("gcc cannot build the load generator: %s", firstLine(text))
 	}
 	return nil

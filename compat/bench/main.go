@@ -33,6 +33,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -162,6 +163,11 @@ func run(ctx context.Context, opts options) (int, error) {
 	defer os.RemoveAll(dir)
 
 	b := &bench{opts: opts, dir: dir, log: os.Stderr}
+	if slices.ContainsFunc(rows, func(s scenario) bool { return s.tls }) {
+		if err := b.prepareTLS(); err != nil {
+			return exitFailed, fmt.Errorf("cannot make a certificate: %w", err)
+		}
+	}
 	if err := b.build(ctx, root); err != nil {
 		return exitFailed, err
 	}

@@ -26,6 +26,9 @@ type bench struct {
 	shoal   string
 	nats    string
 	starts  int
+
+	secure    bool   // the load generator can use TLS
+	tlsConfig string // that servers get for it
 }
 
 // pair is the two servers of a row, or their samples.
@@ -61,8 +64,12 @@ func (b *bench) measure(ctx context.Context, s scenario) (*rowResult, error) {
 // server, or one mesh of each.
 func (b *bench) measureFlow(ctx context.Context, s scenario, res *rowResult) error {
 	var servers [2]cluster
+	config := s.config
+	if s.tls {
+		config += b.tlsConfig
+	}
 	for i, bin := range []string{b.shoal, b.nats} {
-		c, err := b.startCluster(ctx, launch{name: names[i], bin: bin, config: s.config}, max(s.nodes, 1))
+		c, err := b.startCluster(ctx, launch{name: names[i], bin: bin, config: config}, max(s.nodes, 1))
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,8 @@ type scenario struct {
 	subs  int      // announce: how many
 	// config is the configuration file of the servers, which have none if it is empty.
 	config string
+	// tls has clients use TLS, with a certificate that is made for the run.
+	tls bool
 	// size of the payload; rows of 16 B to 1 KiB whose messages are delivered
 	// make up the headline figure.
 	size int
@@ -51,7 +53,7 @@ func (s scenario) fresh() bool { return s.kind == memory || s.kind == announce }
 // headline tells whether the row counts in the geometric mean, which is about
 // single servers.
 func (s scenario) headline() bool {
-	return !s.fresh() && s.nodes == 0 && s.config == "" && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
+	return !s.fresh() && s.nodes == 0 && s.config == "" && !s.tls && s.size >= 16 && s.size <= 1024 && s.name != publishOnly
 }
 
 // verifyArgs are the arguments of the run that checks every message; nil for
@@ -110,6 +112,13 @@ func inQuick(s scenario) scenario {
 	return s
 }
 
+// encrypted has the clients use TLS.
+func encrypted(s scenario) scenario {
+	s.tls = true
+	s.args = append(s.args, "--tls")
+	return s
+}
+
 // permitted has the clients be a user with a list of 20 subjects for publishing and another for
 // subscribing, of which those of the load generator match the last. What that costs shows in the
 // CPU time of the same row without it.
@@ -157,6 +166,8 @@ var scenarios = []scenario{
 	permitted(pubsub("1:1, 128 B, 20 permissions", 128, bar{}, anyRow)),
 	permitted(pubsub("fan-out 1:10, 128 B, 20 permissions", 128, bar{}, anyRow, "--subs", "10")),
 	permitted(pubsub("5,000 subjects, 16 B, 20 permissions", 16, bar{}, anyRow, "--subjects", "5000", "--random")),
+	encrypted(pubsub("1:1, 128 B, TLS", 128, bar{2, 1.5}, bar{0.30, 0.60})),
+	encrypted(pubsub("1:1, 1 KiB, TLS", 1024, bar{2, 1.5}, bar{0.30, 0.60})),
 	pubsub("5,000 subjects, 16 B", 16, bar{}, anyRow, "--subjects", "5000", "--random"),
 	requests("request/reply, 8 in flight, 16 B", 16, false, "--conns", "8", "--responders", "2"),
 	requests("request/reply, 64 in flight, 128 B", 128, true, "--conns", "64", "--responders", "4"),

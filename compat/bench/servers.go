@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"shoal/node/certs/certtest"
 )
 
 const (
@@ -77,6 +79,21 @@ func (b *bench) build(ctx context.Context, root string) error {
 		}
 		*bin = path
 	}
+	return nil
+}
+
+// prepareTLS makes a certificate for the rows with TLS.
+func (b *bench) prepareTLS() error {
+	a, err := certtest.New(b.dir)
+	if err != nil {
+		return err
+	}
+	c, err := a.Issue("server", nil)
+	if err != nil {
+		return err
+	}
+	b.secure = true
+	b.tlsConfig = fmt.Sprintf("tls { cert_file: %q, key_file: %q }\n", c.CertFile, c.KeyFile)
 	return nil
 }
 

@@ -1,7 +1,8 @@
 // flood.c: as many messages as the server takes, counted and not looked at.
 //
 // The sender writes lines that were rendered beforehand; the receiver lets
-// the kernel throw the bytes away (MSG_TRUNC) and counts them. All messages
+// the kernel throw the bytes away (MSG_TRUNC) and counts them; with TLS it
+// counts what the headers of the records say. All messages
 // of a run are equally long, so bytes are messages. The server's PING adds 6
 // bytes per connection about two seconds after CONNECT and every two minutes
 // then; a message is longer than all PINGs of a run together, so dividing
@@ -80,7 +81,7 @@ static bool push(struct flood *f, struct publisher *p)
 		uint64_t from = p->at % ring, n = p->end - p->at;
 		if (n > ring - from)
 			n = ring - from;
-		ssize_t k = send(p->fd, f->ring + from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t k = io_send(p->fd, f->ring + from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (k < 0) {
 			if (errno == EAGAIN || errno == EWOULDBLOCK)
 				return false;
@@ -171,7 +172,7 @@ static uint64_t collect(struct flood *f, struct receiver *r, int ep, int timeout
 	int n = epoll_wait(ep, ev, 256, timeout_ms);
 	for (int k = 0; k < n; k++) {
 		int i = (int)ev[k].data.u32;
-		ssize_t got = recv(f->top.sub[i], NULL, 1 << 20, MSG_TRUNC | MSG_DONTWAIT);
+		ssize_t got = io_skip(f->top.sub[i], 1 << 20);
 		if (got == 0)
 			fault("closed", "the server closed the connection of subscriber %d (slow consumer?)", i);
 		if (got < 0) {

@@ -57,6 +57,7 @@ struct options {
 	long n;        // connections (idle) or subscriptions (subs)
 	bool mix;      // subs: a tenth with *, a tenth with >
 	double settle; // seconds to wait before memory is read
+	bool tls;        // after INFO, as the server asks for it
 	double patience; // seconds without progress after which a message is lost
 };
 
@@ -72,6 +73,17 @@ void sync_conn(int fd);
 void limit_files(void);
 int poller(const int *fds, int n);
 extern const char connect_line[];
+
+// ---- secure.c: reading and writing, with TLS if the connection has it ----
+
+// secure begins TLS on a connection whose INFO has not been read.
+void secure(int fd);
+// io_send and io_recv are send and recv. With TLS, io_send always waits, and
+// io_recv returns no more than one record.
+ssize_t io_send(int fd, const void *buf, size_t len, int flags);
+ssize_t io_recv(int fd, void *buf, size_t len, int flags);
+// io_skip throws away what is there, and returns how much that was.
+ssize_t io_skip(int fd, size_t len);
 
 // ---- stats.c: clocks, server accounting, histogram, result line ----
 

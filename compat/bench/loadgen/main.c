@@ -38,10 +38,11 @@ static const char usage[] =
 	"  --rate R --burst K        messages per second; K per tick and publisher\n"
 	"  --conns N --responders N  requesters (1) and responders (1)\n"
 	"  --n N --mix --settle S    memory modes: how many, wildcards, rest time\n"
+	"  --tls                     TLS 1.3\n"
 	"  --patience S              a message is lost after S seconds without any (5)\n";
 
 enum { PORT = 1, HOST, PID, PUBS, SUBS, SIZE, SUBJECTS, RANDOM, LITERAL, DIFFSIDS, QUEUE, BACKGROUND,
-       SECONDS, COUNT, RATE, BURST, CONNS, RESPONDERS, N, MIX, SETTLE, PATIENCE, HELP };
+       SECONDS, COUNT, RATE, BURST, CONNS, RESPONDERS, N, MIX, SETTLE, TLS, PATIENCE, HELP };
 
 static const struct option longopts[] = {
 	{"port", 1, NULL, PORT}, {"host", 1, NULL, HOST}, {"pid", 1, NULL, PID},
@@ -50,7 +51,8 @@ static const struct option longopts[] = {
 	{"diffsids", 0, NULL, DIFFSIDS}, {"queue", 0, NULL, QUEUE}, {"background", 1, NULL, BACKGROUND},
 	{"seconds", 1, NULL, SECONDS}, {"count", 1, NULL, COUNT}, {"rate", 1, NULL, RATE},
 	{"burst", 1, NULL, BURST}, {"conns", 1, NULL, CONNS}, {"responders", 1, NULL, RESPONDERS},
-	{"n", 1, NULL, N}, {"mix", 0, NULL, MIX}, {"settle", 1, NULL, SETTLE}, {"patience", 1, NULL, PATIENCE},
+	{"n", 1, NULL, N}, {"mix", 0, NULL, MIX}, {"settle", 1, NULL, SETTLE}, {"tls", 0, NULL, TLS},
+	{"patience", 1, NULL, PATIENCE},
 	{"help", 0, NULL, HELP}, {0},
 };
 
@@ -109,6 +111,7 @@ static void parse(int argc, char **argv, struct options *o)
 		case N: o->n = (long)number(optarg, 1, 9e6); break;
 		case MIX: o->mix = true; break;
 		case SETTLE: o->settle = number(optarg, 0, 60); break;
+		case TLS: o->tls = true; break;
 		case PATIENCE: o->patience = number(optarg, 0.1, 60); break;
 		case HELP:
 		case 'h': fputs(usage, stdout); exit(0);

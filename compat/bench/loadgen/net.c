@@ -47,7 +47,7 @@ void send_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;
 	while (len > 0) {
-		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+		ssize_t n = io_send(fd, p, len, MSG_NOSIGNAL);
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
@@ -68,7 +68,7 @@ void await_pong(int fd, double seconds)
 	size_t len = 0;
 	uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
 	for (;;) {
-		ssize_t n = recv(fd, buf + len, sizeof buf - len, 0);
+		ssize_t n = io_recv(fd, buf + len, sizeof buf - len, 0);
 		if (n == 0)
 			fault("closed", "the server closed a connection during the handshake");
 		if (n < 0) {
@@ -99,6 +99,8 @@ void await_pong(int fd, double seconds)
 int connect_client(const struct options *o, int server)
 {
 	int fd = dial(o, server);
+	if (o->tls)
+		secure(fd);
 	send_all(fd, connect_line, strlen(connect_line));
 	sync_conn(fd);
 	sync_conn(fd);

@@ -108,7 +108,7 @@ static size_t consume(struct conn *c, on_message f, void *arg)
 // returns false when nothing was there.
 bool conn_read(struct conn *c, on_message f, void *arg)
 {
-	ssize_t n = recv(c->fd, c->buf + c->len, c->cap - c->len, MSG_DONTWAIT);
+	ssize_t n = io_recv(c->fd, c->buf + c->len, c->cap - c->len, MSG_DONTWAIT);
 	if (n == 0)
 		fault("closed", "the server closed connection %d", c->id);
 	if (n < 0) {
