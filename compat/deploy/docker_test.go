@@ -73,6 +73,22 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// TestImageHasItsSource makes sure that nothing which the build needs is kept from it.
+func TestImageHasItsSource(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}/{{end}}", ".")
+	list.Dir = "../.."
+	packages, err := list.Output()
+	must(t, err)
+	for ignored := range strings.FieldsSeq(string(read(t, "docker", "Dockerfile.dockerignore"))) {
+		if bytes.Contains(packages, []byte("\nshoal/"+ignored+"/")) {
+			t.Errorf("the program is built from %s, which Docker ignores", ignored)
+		}
+	}
+	if !bytes.Contains(packages, []byte("\nshoal/command/")) {
+		t.Errorf("the program is built from %s", packages)
+	}
+}
+
 func imageUser(t *testing.T, image instructions.Stage) (uid, gid uint32) {
 	t.Helper()
 	user, group, _ := strings.Cut(only[*instructions.UserCommand](t, image).User, ":")
