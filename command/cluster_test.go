@@ -138,13 +138,21 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// subscriptions returns what the peers of s subscribe to, as a number.
+// subscriptions returns how many subscriptions of its peers' clients s knows of.
 func (s *server) subscriptions() (n int) {
 	s.t.Helper()
-	var routez struct{ Routes []struct{ Subscriptions int } }
-	s.page("/routez", &routez)
+	var routez struct {
+		Routes []struct {
+			Subjects []string `json:"subscriptions_list"`
+		}
+	}
+	s.page("/routez?subs=1", &routez)
 	for _, r := range routez.Routes {
-		n += r.Subscriptions
+		for _, subject := range r.Subjects {
+			if !strings.HasPrefix(subject, "$SYS.") { // those are the servers' own
+				n++
+			}
+		}
 	}
 	return n
 }

@@ -118,7 +118,7 @@ func (s *settings) listenForMonitoring(n *node.Node) (*httpServer, error) {
 // shares with before is served already.
 func (x *extras) serve(before *extras, m *monitored, logger *slog.Logger) {
 	if x.monitoring != nil && x.monitoring != before.monitoring {
-		x.monitoring.serve(m.below(monitor.NewHandler(monitor.New(m))), logger)
+		x.monitoring.serve(m.below(monitor.NewHandler(m.documents)), logger)
 	}
 	m.listener.Store(x.monitoring)
 	if x.profiling != nil && x.profiling != before.profiling {

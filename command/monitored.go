@@ -23,11 +23,12 @@ const (
 
 // monitored shows a node to its monitor.
 type monitored struct {
-	node     *node.Node
-	current  atomic.Pointer[settings] // replaced by a reload
-	loaded   atomic.Pointer[time.Time]
-	listener atomic.Pointer[httpServer] // nil if there is none
-	phase    atomic.Int32
+	node      *node.Node
+	documents *monitor.Monitor
+	current   atomic.Pointer[settings] // replaced by a reload
+	loaded    atomic.Pointer[time.Time]
+	listener  atomic.Pointer[httpServer] // nil if there is none
+	phase     atomic.Int32
 }
 
 // Node implements [monitor.Source].

@@ -15,6 +15,8 @@ import (
 	"shoal/node"
 	"shoal/node/certs"
 	"shoal/node/config"
+	"shoal/node/monitor"
+	"shoal/node/system"
 )
 
 // shutdownTime is how long clients may take to read what waits for them when the server ends. It is
@@ -51,6 +53,9 @@ func start(ctx context.Context, s *settings, args []string, std streams) error {
 // prepare makes what the node needs out of the settings and the files that they name.
 func (s *settings) prepare(log *slog.Logger) (err error) {
 	if s.Node.Authenticator, err = s.authenticator(); err != nil {
+		return err
+	}
+	if s.Node.Authenticator, err = s.systemUser.beside(s.Node.Authenticator, s.Node.SystemAccount, log); err != nil {
 		return err
 	}
 	if s.Node.Cluster.GossipKeys, err = s.gossipKeys(log); err != nil {
@@ -129,6 +134,11 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, read rea
 		return s.place(err)
 	}
 	r.node = n
+	r.documents = monitor.New(r.monitored)
+	system.New(n, r.documents, func(ctx context.Context) error {
+		_, err := r.askReload(ctx)
+		return err
+	}, log.Logger)
 
 	if err := openStateDir(s.Node.Cluster.StateDir); err != nil {
 		return err

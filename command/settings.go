@@ -22,6 +22,8 @@ type settings struct {
 	login login
 	both  bool // -DV or -DVV
 	tls   tlsFlags
+	// systemUser is admitted besides everybody else.
+	systemUser systemUser
 
 	configFile        string
 	ignoreUnsupported bool
@@ -121,7 +123,7 @@ func (s *settings) flags() []cli.Flag {
 			Usage: "send a running server stop (kills it), quit, term, ldm (lame duck), reload (its configuration) or reopen (its log); " +
 				"PID may be a pid file, `CMD[=PID]`",
 			Destination: &s.signal},
-	}, clusterFlags(o), gossipFlags(s), []cli.Flag{
+	}, clusterFlags(o), gossipFlags(s), s.systemUser.flags(), []cli.Flag{
 		&cli.GenericFlag{Category: categoryLimits, Name: "max_connections",
 			Usage: "clients at once, -1 refuses everybody, `N`",
 			Value: numberValue{&o.MaxConnections, -1, math.MaxInt32, "0 is no limit that makes sense, use -1 to refuse everybody"}},

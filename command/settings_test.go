@@ -1,7 +1,11 @@
 package command
 
 import (
+	"fmt"
+	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -186,6 +190,50 @@ func TestSizes(t *testing.T) {
 		got := 42
 		if err := (sizeValue{&got, 1 << 40}).Set(text); err == nil || got != 42 {
 			t.Errorf("%q is %d, %v; want an error", text, got, err)
+		}
+	}
+}
+
+func TestSystemUser(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pass")
+	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, "damaged")
+	if err := os.WriteFile(damaged, []byte("$2a$11$short\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ args, variable, want string }{
+		{"--sys_user sys", "secret", ""},
+		{"--sys_user sys --sys_pass_file " + file, "", ""},
+		{"--sys_user sys --sys_pass_file " + file, "other", ""},
+		{"--sys_user sys --user u --pass p", "secret", ""},
+		{"--sys_user sys --auth t", "secret", ""},
+		{"--sys_user sys", "", "--sys_user: needs a password, in the file of --sys_pass_file or in SHOAL_SYS_PASS"},
+		{"--sys_user sys --sys_pass_file " + empty, "", "--sys_pass_file: " + empty + " is empty"},
+		{"--sys_user sys --sys_pass_file " + dir + "/no", "", "--sys_pass_file: cannot read " + dir + "/no: no such file or directory"},
+		{"--sys_user sys --sys_pass_file " + damaged, "", `--sys_user: user "sys": password: looks like a bcrypt hash but is damaged`},
+		{"--sys_pass_file " + file, "", "--sys_pass_file: needs --sys_user as well"},
+		{"--sys_user u --user u --pass p", "secret", `--sys_user: there is a user "u" already, choose another name`},
+	} {
+		t.Setenv(systemPasswordVariable, tt.variable)
+		s := parseSettings(t, tt.args)
+		s.settle()
+		err := s.prepare(slog.New(slog.DiscardHandler))
+		if got := fmt.Sprint(err); got != tt.want && (tt.want != "" || err != nil) {
+			t.Errorf("%s: got %v, want %q", tt.args, err, tt.want)
+		}
+		if err != nil {
+			continue
+		}
+		id, err := s.Node.Authenticator.Authenticate(auth.Credentials{User: "sys", Password: "secret"})
+		if err != nil || id.Account != node.SystemAccount {
+			t.Errorf("%s: the system user is %v, %v", tt.args, id, err)
 		}
 	}
 }

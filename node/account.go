@@ -57,14 +57,26 @@ func (t *accounts) compile(opts *Options) (map[string]*terms, error) {
 	for _, o := range opts.Accounts {
 		t.obtain(o.Name)
 	}
-	return compileAccounts(opts.Accounts, opts.Cluster.Name, t.obtain)
+	compiled, err := compileAccounts(opts.Accounts, opts.Cluster.Name, t.obtain)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range []*account{t.global, t.system} {
+		if compiled[a.name] == nil {
+			compiled[a.name] = new(terms)
+		}
+	}
+	for name, terms := range compiled {
+		terms.system = t.obtain(name).systemImports(t.system)
+	}
+	return compiled, nil
 }
 
 // configure has the accounts be as the configuration says.
 func (t *accounts) configure(compiled map[string]*terms) {
 	for name, a := range t.all() {
 		terms := compiled[name]
-		a.configured.Store(terms != nil || a == t.global || a == t.system)
+		a.configured.Store(terms != nil)
 		if terms == nil {
 			terms = noTerms
 		}

@@ -263,7 +263,7 @@ func (b *batch) sendTo(r *receiver, s *stream) {
 	default:
 		waiting = c.send(s)
 	}
-	if waiting > b.waiting {
+	if waiting > b.waiting && !r.conn.isSystem {
 		b.waiting, b.crowded = waiting, r.conn
 	}
 }

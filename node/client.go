@@ -129,9 +129,11 @@ func (c *client) introduced() bool {
 
 // left implements handler.
 func (c *client) left(e *ending, subscriptions int) {
-	c.node.closed.add(c.epitaph(e, subscriptions), c.node.options().MaxClosedClients)
+	v := c.epitaph(e, subscriptions)
+	c.node.closed.add(v, c.node.options().MaxClosedClients)
 	c.node.alarms.cancel(&c.ping)
 	c.node.alarms.cancel(&c.login)
+	c.tellEnd(e, &v)
 	c.node.clients.remove(c)
 	c.home.Load().clients.Add(-1)
 }
@@ -163,6 +165,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	c.setLabel()
 	if !c.connected {
 		c.connected = true
+		c.tellStart()
 		c.liveness.connected(time.Since(c.start))
 		first := min(c.node.firstPing, c.pingInterval(c.node.options()))
 		c.node.alarms.set(&c.ping, time.Now().Add(first+rand.N(first/5+1)))

@@ -84,6 +84,13 @@ func (t *clients) remove(c *client) {
 	}
 }
 
+// get returns the client of that number, or nil.
+func (t *clients) get(id uint64) *client {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
 // count returns how many clients are connected.
 func (t *clients) count() int {
 	t.mu.Lock()

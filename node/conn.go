@@ -53,6 +53,7 @@ type conn struct {
 	start    time.Time
 	remote   string // address of the other side
 	isRoute  bool   // the other side is a server of the cluster
+	isSystem bool   // the other side is in this process, see [SystemClient]
 	// carriage is what a route is for. It is set before there is any interest.
 	carriage
 

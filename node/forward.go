@@ -27,6 +27,11 @@ func (c *cache) detourOf(subject []byte) *detour {
 		t.services.Match(subject, &r)
 		d.services = r.Plain
 	}
+	if hasPrefix(subject, systemRequestPrefix) {
+		if s := t.system[string(subject)]; s != nil {
+			d.services = append(d.services, s)
+		}
+	}
 	d.reply = hasPrefix(subject, c.account.replies.prefix)
 	if d.mapping == nil && len(d.services) == 0 && !d.reply {
 		return nil
@@ -80,6 +85,9 @@ func (w *work) deliverAll(e *entry, op *wire.Op, depth int) bool {
 
 // serve delivers a request in the account of the service.
 func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
+	if s.answer != nil {
+		return w.answerHere(s, op)
+	}
 	subject, ok := s.there.Apply(string(op.Subject))
 	if !ok {
 		return false

@@ -52,12 +52,17 @@ func (a address) advertisedAs(hostport string) address {
 // clientInfo returns the INFO line for a client, with the addresses of the cluster: the first one,
 // an update, or, if connected, the one that follows the first PONG.
 func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
+	return n.infoFor(c, urls, connected).Append(nil)
+}
+
+// infoFor is what clientInfo writes.
+func (n *Node) infoFor(c *client, urls []string, connected bool) *wire.ServerInfo {
 	a := *n.advertised.Load()
 	if c.web != nil {
 		a = n.webPort.advertised()
 	}
 	authenticator := c.authenticator(n.options())
-	info := wire.ServerInfo{
+	info := &wire.ServerInfo{
 		ID:           n.id,
 		Name:         n.name,
 		Version:      ProtocolVersion,
@@ -94,7 +99,7 @@ func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {
 		info.RemoteAccount = account.name
 		info.AccountIsSystem = account == n.accounts.system
 	}
-	return info.Append(nil)
+	return info
 }
 
 // ip returns the address of the other side without its port.

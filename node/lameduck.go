@@ -27,6 +27,9 @@ func (n *Node) LameDuck(ctx context.Context) error {
 		return errors.New("the node is a lame duck already")
 	}
 	n.drain.allow(false)
+	if n.system != nil {
+		n.system.service.LeavesSoon()
+	}
 	n.log.Info("Entering lame duck mode, stop accepting new clients")
 	n.port.close()
 	n.webPort.close()

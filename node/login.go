@@ -155,8 +155,12 @@ func (c *client) judge(before, after *Options) (stays bool) {
 	case id == nil && now != nil && old != nil:
 		return true // it has yet to log in, or was let in a moment ago and looks again itself
 	case id == nil && now != nil:
-		c.end(&ending{reason: reasonCredentialsRevoked})
-		return false
+		everybody := now.Renew(nil)
+		if everybody == nil {
+			c.end(&ending{reason: reasonCredentialsRevoked})
+			return false
+		}
+		c.identity.Store(everybody)
 	case id != nil && now == nil && home == c.node.accounts.global:
 		c.identity.Store(nil)
 		c.obey(nil)

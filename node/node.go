@@ -31,7 +31,8 @@ type Authenticator interface {
 	// Challenges reports whether clients need a nonce to sign.
 	Challenges() bool
 	// Renew returns who a client is now whom an earlier Authenticator has let in as id, or nil if it
-	// would not be let in any more.
+	// would not be let in any more. id is nil for a client that has come when there was no
+	// Authenticator.
 	Renew(id *auth.Identity) *auth.Identity
 }
 
@@ -52,6 +53,7 @@ type Node struct {
 	advertised atomic.Pointer[address] // what INFO tells
 
 	accounts accounts
+	system   *SystemClient // nil if nothing is attached
 	clients  clients
 	alarms   *alarms
 
@@ -166,6 +168,7 @@ func (n *Node) Start(ctx context.Context) error {
 	n.log.Info("  Protocol: " + ProtocolVersion)
 	n.log.Info("  Name:     " + n.name)
 	n.log.Info("  ID:       " + n.id)
+	n.system.start(ctx)
 	running, stop := context.WithCancel(ctx)
 	n.state.set(stop)
 	alarms, stopAlarms := context.WithCancel(context.WithoutCancel(ctx))
@@ -301,10 +304,14 @@ func (n *Node) windUp() {
 		n.withdraw(true)
 		n.urls.retire()
 	}
+	if n.system != nil {
+		n.system.service.Leaves()
+	}
 	var left sync.WaitGroup
 	left.Go(n.members.leave)
 	n.clients.close(why)
 	<-n.clients.empty
+	n.system.stop()
 	n.routes.close(why)
 	left.Wait()
 	n.members.close()

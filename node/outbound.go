@@ -199,6 +199,9 @@ func (c *conn) enqueue(s *stream, many bool) int {
 // paused for this connection. The caller holds the lock.
 func (c *conn) drops(s *stream) bool {
 	opts := c.node.options()
+	if c.isSystem {
+		return c.out.size > min(systemPending, opts.crowded())
+	}
 	return opts.NoFastProducerStall && !s.lines && c.out.size > opts.crowded()
 }
 
@@ -211,6 +214,9 @@ func (o *outbound) waiting() int {
 
 // checkPending cuts the connection as a slow consumer if too much is waiting for it.
 func (c *conn) checkPending(size int) {
+	if c.isSystem {
+		return
+	}
 	if size > c.node.options().MaxPending || c.node.budget.exceeded(size) {
 		c.cutSlow(reasonSlowPending, fmt.Errorf("%d bytes waiting", size))
 	}

@@ -29,6 +29,7 @@ const (
 	reasonMaxPayload            closeReason = "Maximum Message Payload Exceeded"
 	reasonMaxControlLine        closeReason = "Maximum Control Line Exceeded"
 	reasonServerShutdown        closeReason = "Server Shutdown"
+	reasonKicked                closeReason = "Kicked"
 	reasonDraining              closeReason = "Server Draining"
 	reasonBadClientProto        closeReason = "Bad Client Protocol Version"
 	reasonClusterName           closeReason = "Cluster Name Conflict"

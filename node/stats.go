@@ -47,6 +47,9 @@ func (n *Node) Stats() Stats {
 	for _, r := range routes {
 		subscriptions -= r.subs.len()
 	}
+	if n.system != nil {
+		subscriptions -= n.system.subs.len()
+	}
 	s := Stats{
 		Start:            n.start,
 		Connections:      uint64(connections),

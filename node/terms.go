@@ -21,6 +21,7 @@ type terms struct {
 	streams  []streamImport
 	services *subjects.Index[*serviceImport] // by the subject of requests, nil if there are none
 	mappings *subjects.Index[*mapping]       // nil if there are none
+	system   map[string]*serviceImport       // of the account of the system, by the subject of requests
 }
 
 var noTerms = &terms{}
@@ -35,6 +36,7 @@ type streamImport struct {
 
 // serviceImport is where requests of an account go.
 type serviceImport struct {
+	answer    func(*client) []byte // if the node itself answers, and the rest is not set
 	to        *account
 	there     *subjects.Transform // makes the subject in the other account
 	once      bool                // there is one response

@@ -18,7 +18,11 @@ const (
 type Rules struct {
 	publish, subscribe access
 	responses          *ResponseRule
+	permissions        *Permissions
 }
+
+// Permissions returns what the rules were made of. It must not be changed.
+func (r *Rules) Permissions() *Permissions { return r.permissions }
 
 // access is an allow list, nil if everything is allowed, and a deny list, nil if nothing is denied.
 type access struct{ allow, deny *patterns }
@@ -29,7 +33,7 @@ func newRules(p *Permissions) *Rules {
 	if p == nil {
 		return nil
 	}
-	r := &Rules{publish: newAccess(p.Publish), subscribe: newAccess(p.Subscribe)}
+	r := &Rules{publish: newAccess(p.Publish), subscribe: newAccess(p.Subscribe), permissions: p}
 	if p.Responses != nil {
 		rule := *p.Responses
 		if rule.Max == 0 {

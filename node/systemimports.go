@@ -1,0 +1,79 @@
+package node
+
+import (
+	"shoal/node/auth"
+	"shoal/subjects"
+	"shoal/wire"
+)
+
+// Subjects under which the clients of every account ask about themselves. Requests for them go to the
+// account of the system, under subjects that name the account, so that nobody learns of others.
+const (
+	userInfoSubject     = "$SYS.REQ.USER.INFO"
+	accountConnzSubject = "$SYS.REQ.ACCOUNT.PING.CONNZ"
+	serverConnzSubject  = "$SYS.REQ.SERVER.PING.CONNZ"
+	accountStatzSubject = "$SYS.REQ.ACCOUNT.PING.STATZ"
+
+	systemRequestPrefix = "$SYS.REQ."
+)
+
+// Asker is a client that asks about itself.
+type Asker struct {
+	// User is the name of the user, Account that of the account.
+	User, Account string
+	// Permissions are what the user may do, nil if that is everything.
+	Permissions *auth.Permissions
+}
+
+// systemImports returns the services of the account of the system that every account has, by the subject
+// of the request.
+func (a *account) systemImports(system *account) map[string]*serviceImport {
+	imports := map[string]*serviceImport{userInfoSubject: {answer: (*client).userInfo}}
+	if a == system {
+		return imports
+	}
+	for from, what := range map[string]string{
+		accountConnzSubject: "CONNZ",
+		serverConnzSubject:  "CONNZ",
+		accountStatzSubject: "STATZ",
+	} {
+		to := "$SYS.REQ.ACCOUNT." + a.name + "." + what
+		if !subjects.Publishable(to) || subjects.HasWildcard(to) {
+			continue // the account has a name that is no token
+		}
+		if there, err := subjects.NewTransform(from, to); err == nil {
+			imports[from] = &serviceImport{to: system, there: there, threshold: defaultResponseThreshold}
+		}
+	}
+	return imports
+}
+
+// userInfo returns what a client learns of itself, nil if there is nobody to tell.
+func (c *client) userInfo() []byte {
+	if c.node.system == nil {
+		return nil
+	}
+	asker := Asker{Account: c.home.Load().name}
+	if id := c.identity.Load(); id != nil {
+		asker.User = id.User
+	}
+	if rules := c.rules.Load(); rules != nil {
+		asker.Permissions = rules.Permissions()
+	}
+	return c.node.system.service.UserInfo(asker)
+}
+
+// answerHere answers a request of a client for a service that the node itself is.
+func (w *work) answerHere(s *serviceImport, op *wire.Op) bool {
+	c, ok := w.cache.self.handler.(*client)
+	if !ok || len(op.Reply) == 0 {
+		return false
+	}
+	payload := s.answer(c)
+	if payload == nil {
+		return false
+	}
+	response := wire.Op{Verb: wire.Pub, Subject: op.Reply, Payload: payload}
+	response.SizeText = sizeText(len(payload))
+	return w.deliverAll(w.cache.lookup(response.Subject), &response, 0)
+}
