@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -34,6 +35,10 @@ func startError(err error, o *node.Options) error {
 	var cluster *node.ClusterListenError
 	if errors.As(err, &cluster) {
 		return listenError(err, "--cluster", "--cluster", o.Cluster.Host, o.Cluster.Port)
+	}
+	var web *node.WebSocketListenError
+	if errors.As(err, &web) {
+		return listenError(err, "--ws_host", "--ws_port", cmp.Or(o.WebSocket.Host, o.Host), o.WebSocket.Port)
 	}
 	if text, ok := strings.CutPrefix(err.Error(), "gossip: "); ok {
 		return errors.New("--join: cannot gossip: " + text)

@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"shoal/node"
 	"shoal/node/config"
@@ -142,6 +144,10 @@ func (x *extras) announce(before *extras, m *monitored, logger *slog.Logger) err
 	}
 	if cluster := m.node.ClusterAddr(); cluster != nil {
 		urls.Cluster = listenerURLs("nats", options.Cluster.Host, portOf(cluster))
+	}
+	if web := m.node.WebSocketAddr(); web != nil {
+		scheme, _, _ := strings.Cut(m.node.WebSocketURL(), "://")
+		urls.WebSocket = listenerURLs(scheme, cmp.Or(options.WebSocket.Host, options.Host), portOf(web))
 	}
 	if x.profiling != nil {
 		urls.Profile = x.profiling.urls()

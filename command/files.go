@@ -69,6 +69,7 @@ type portURLs struct {
 	Monitoring []string `json:"monitoring,omitempty"`
 	Cluster    []string `json:"cluster,omitempty"`
 	Profile    []string `json:"profile,omitempty"`
+	WebSocket  []string `json:"websocket,omitempty"`
 }
 
 // openPortsFile makes sure that a file can be written in dir. Nobody sees it before [portsFile.write].

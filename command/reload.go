@@ -121,6 +121,7 @@ func (r *running) tryReload() (changes []config.Change, err error) {
 	}{
 		{"tls", old.Node.TLS, next.Node.TLS},
 		{"cluster.tls", old.Node.Cluster.TLS, next.Node.Cluster.TLS},
+		{"websocket.tls", webSocketTLS(old), webSocketTLS(next)},
 	} {
 		if t.old != nil && t.new != nil && !bytes.Equal(presented(t.old), presented(t.new)) {
 			changes = append(changes, config.Change{Option: t.name + " (certificates)"})

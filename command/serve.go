@@ -67,6 +67,9 @@ func (s *settings) prepare(log *slog.Logger) (err error) {
 	if s.Node.Cluster.TLS, err = tlsOptions(s.ClusterTLS, certs.LoadMutual); err != nil {
 		return s.place(fmt.Errorf("cluster.tls: %w", err))
 	}
+	if err := s.prepareWebSocket(); err != nil {
+		return err
+	}
 	if s.Node.AuthTimeout == 0 {
 		s.Node.AuthTimeout = node.DefaultAuthTimeout
 		if s.Node.TLS != nil {

@@ -22,6 +22,7 @@ type settings struct {
 	login login
 	both  bool // -DV or -DVV
 	tls   tlsFlags
+	web   node.WebSocketOptions // what a file and the flags say
 	// systemUser is admitted besides everybody else.
 	systemUser systemUser
 
@@ -67,6 +68,7 @@ func (s *settings) settle() {
 		s.Auth.User, s.Auth.Password, s.Auth.Token = s.login.User, s.login.Password, s.login.Token
 	}
 	s.settleTLS()
+	s.settleWebSocket()
 }
 
 // monitorHost is where the server listens for monitoring.
@@ -79,6 +81,7 @@ const (
 	categoryLimits  = "Limits"
 	categoryAuth    = "Authentication"
 	categoryTLS     = "TLS"
+	categoryWeb     = "WebSocket"
 	categoryLogging = "Logging"
 	categoryHTTP    = "Monitoring"
 )
@@ -159,7 +162,7 @@ func (s *settings) flags() []cli.Flag {
 			Usage: "`TOKEN` that clients must give, or its hash", Destination: &s.login.Token},
 		&cli.GenericFlag{Category: categoryAuth, Name: "auth_timeout",
 			Usage: "`TIME` that a client has to log in", DefaultText: node.DefaultAuthTimeout.String(), Value: durationValue{&o.AuthTimeout}},
-	}, s.tlsFlags(), []cli.Flag{
+	}, s.tlsFlags(), s.webSocketFlags(), []cli.Flag{
 		&cli.StringFlag{Category: categoryLogging, Name: "log", Aliases: []string{"l"},
 			Usage: "append to this `FILE`", DefaultText: "standard error", Value: s.Log.File, Destination: &s.Log.File},
 		&cli.StringFlag{Category: categoryLogging, Name: "log_format",
@@ -220,6 +223,11 @@ func (s *settings) authenticator() (node.Authenticator, error) {
 // or the flag.
 func (s *settings) place(err error) error {
 	name, text, ok := strings.Cut(err.Error(), ": ")
+	if web, ok := strings.CutPrefix(name, "websocket "); ok {
+		if _, found := s.Where(name); !found {
+			name = webSocketFlag(web)
+		}
+	}
 	option := strings.TrimLeft(name, "-")
 	at, found := s.Where(option)
 	switch {

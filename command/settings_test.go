@@ -117,6 +117,10 @@ func TestFlags(t *testing.T) {
 		{"--gossip_key f --state_dir d --no_gossip", func(s *settings) {
 			s.GossipKeyFile, s.Node.Cluster.StateDir, s.Node.Cluster.NoGossip = "f", "d", true
 		}},
+		{"--ws_port 8080 --ws_no_tls --ws_origins https://a,https://b --ws_compression", func(s *settings) {
+			s.web = node.WebSocketOptions{Port: 8080, NoTLS: true, AllowedOrigins: []string{"https://a", "https://b"}, Compression: true}
+			s.Node.WebSocket = &s.web
+		}},
 		{"--admin_socket off", func(s *settings) { s.AdminSocket = "off" }},
 		{"--no_fast_producer_stall --no_header_support", func(s *settings) {
 			s.Node.NoFastProducerStall, s.Node.NoHeaders = true, true

@@ -66,7 +66,7 @@ func (n *Node) greet(c *client, t *TLSOptions) {
 
 // sendInfo sends the first INFO.
 func (c *client) sendInfo() {
-	c.sendLine(c.node.clientInfo(c, c.node.urls.get(c), false))
+	c.sendLine(c.node.clientInfo(c, c.node.urls.get(c.web != nil), false))
 }
 
 func (n *Node) newClient(nc net.Conn) *client { return n.newClientBy(nc, nil) }

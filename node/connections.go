@@ -38,6 +38,8 @@ type Connection struct {
 	Name, Lang, Version string
 	// User is who it turned out to be, Account the name of its account.
 	User, Account string
+	// WebSocket says that the client has come over WebSocket.
+	WebSocket bool
 	// TLSVersion and TLSCipher are how it is encrypted, 0 if it is not, see crypto/tls. TLSFirst says that the
 	// handshake came before everything else.
 	TLSVersion, TLSCipher uint16
@@ -217,6 +219,7 @@ func (c *client) describe() *Connection {
 		Version:       said.version,
 		User:          c.user(),
 		Account:       c.home.Load().name,
+		WebSocket:     c.web != nil,
 	}
 	if state := c.encryption.Load(); state != nil {
 		v.TLSVersion, v.TLSCipher, v.TLSFirst = state.Version, state.CipherSuite, c.secureFirst

@@ -21,7 +21,7 @@ func (n *Node) SendAway(id uint64) error {
 	if !c.informed.Load() {
 		return fmt.Errorf("client %d does not take such news", id)
 	}
-	info := n.infoFor(c, n.urls.get(c), true)
+	info := n.infoFor(c, n.urls.get(c.web != nil), true)
 	info.LameDuck = true
 	c.sendLine(info.Append(nil))
 	return nil

@@ -89,19 +89,19 @@ func (u *urls) introduce(c *client) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c.informed.Store(true)
-	c.sendLine(u.node.clientInfo(c, u.of(c), true))
+	c.sendLine(u.node.clientInfo(c, u.of(c.web != nil), true))
 }
 
-// get returns the list for a client, or that for clients that are not of WebSocket if c is nil.
-func (u *urls) get(c *client) []string {
+// get returns the list for clients that have come over WebSocket or not.
+func (u *urls) get(web bool) []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.of(c)
+	return u.of(web)
 }
 
 // of is get for a caller that holds mu.
-func (u *urls) of(c *client) []string {
-	if c != nil && c.web != nil {
+func (u *urls) of(web bool) []string {
+	if web {
 		return u.webList
 	}
 	return u.list
@@ -111,7 +111,7 @@ func (u *urls) of(c *client) []string {
 func (u *urls) tell() {
 	for _, c := range u.node.clients.all() {
 		if c.informed.Load() {
-			c.sendLine(u.node.clientInfo(c, u.of(c), false))
+			c.sendLine(u.node.clientInfo(c, u.of(c.web != nil), false))
 		}
 	}
 }

@@ -22,8 +22,8 @@ type WebSocketOptions struct {
 	// Advertise is the host:port or host that WebSocket clients are told instead of Host and Port.
 	Advertise string
 
-	// TLS encrypts the connections. Only its Config, Timeout and PinnedCerts count: the handshake comes
-	// first in any case.
+	// TLS encrypts the connections. Only its Config and PinnedCerts count: the handshake comes first in any
+	// case, and HandshakeTimeout bounds it.
 	TLS *TLSOptions
 	// NoTLS serves clients in clear if there is no TLS, as behind a proxy that encrypts.
 	NoTLS bool
@@ -92,6 +92,9 @@ func (o *WebSocketOptions) validate() error {
 	if o.TLS != nil {
 		if err := o.TLS.validate(); err != nil {
 			return fmt.Errorf("tls: %w", err)
+		}
+		if o.TLS.RateLimit > 0 {
+			return errors.New("tls: connection_rate_limit is for the client port, leave it out")
 		}
 	}
 	for _, origin := range o.AllowedOrigins {

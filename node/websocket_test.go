@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -428,6 +429,8 @@ func TestWebSocketOptions(t *testing.T) {
 		want string
 	}{
 		{WebSocketOptions{Port: 80}, "websocket tls: there is no certificate; configure one, or no_tls to serve clients in clear"},
+		{WebSocketOptions{Port: 80, TLS: &TLSOptions{Config: func() *tls.Config { return nil }, RateLimit: 1}},
+			"websocket tls: connection_rate_limit is for the client port, leave it out"},
 		{WebSocketOptions{NoTLS: true}, "websocket port: 0 is not a port, use 1 to 65535, or -1 for a random one"},
 		{WebSocketOptions{NoTLS: true, Port: 80, Advertise: "a:b"}, `websocket advertise: "b" is not a port`},
 		{WebSocketOptions{NoTLS: true, Port: 80, HandshakeTimeout: -1}, "websocket handshake_timeout: -1ns is negative"},

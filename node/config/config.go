@@ -24,6 +24,10 @@ type Settings struct {
 	Auth auth.Config
 	// TLS and ClusterTLS encrypt the connections of clients and of other servers; nil does not.
 	TLS, ClusterTLS *certs.Files
+	// WebSocketTLS encrypts those of WebSocket clients; nil leaves that to TLS.
+	WebSocketTLS *certs.Files
+	// WebSocketAuth changes Auth for WebSocket clients.
+	WebSocketAuth WebSocketAuth
 
 	Monitor Monitor
 	Log     Log
@@ -129,6 +133,9 @@ func pathsOf(option string) []string {
 			return []string{"accounts." + name}
 		}
 	}
+	if name, ok := strings.CutPrefix(option, "websocket "); ok {
+		return []string{"websocket." + name, "websocket"}
+	}
 	return append(slices.Clone(otherKeys[option]), option, "cluster."+option)
 }
 
@@ -150,6 +157,12 @@ var otherKeys = map[string][]string{
 	"http_port":         {"http_port", "http"},
 	"profile":           {"prof_port"},
 	"state_dir":         {"cluster.gossip.state_dir"},
+	"ws_host":           {"websocket.host", "websocket.listen"},
+	"ws_port":           {"websocket.port", "websocket.listen"},
+	"ws_advertise":      {"websocket.advertise"},
+	"ws_origins":        {"websocket.allowed_origins"},
+	"ws_no_tls":         {"websocket.no_tls"},
+	"ws_compression":    {"websocket.compression"},
 }
 
 // HasAuth reports whether the settings keep anybody out.

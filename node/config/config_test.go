@@ -233,6 +233,30 @@ func TestLoad(t *testing.T) {
 				HandshakeFirst: true, HandshakeDelay: fallbackDelay,
 			}
 		}},
+		{"websocket { port: 8080, no_tls: true }", func(s *Settings) { s.Node.WebSocket = &node.WebSocketOptions{Port: 8080, NoTLS: true} }},
+		{`websocket {
+			listen: "127.0.0.1:-1", advertise: "h:1", same_origin: true, allowed_origins: [ "https://a", "https://b:1" ]
+			compression: true, handshake_timeout: 3, ping_interval: "20s", user_cookie: u, pass_cookie: p, token_cookie: t
+			headers { Strict-Transport-Security: "max-age=1" }
+			tls { cert_file: c, key_file: k }
+			no_auth_user: guest
+			authorization { timeout: 2 }
+		}
+		authorization { users: [ { user: guest, password: g }, { user: u, password: p } ] }`, func(s *Settings) {
+			s.Node.WebSocket = &node.WebSocketOptions{
+				Host: "127.0.0.1", Port: -1, Advertise: "h:1", SameOrigin: true, AllowedOrigins: []string{"https://a", "https://b:1"},
+				Compression: true, HandshakeTimeout: 3 * time.Second, PingInterval: 20 * time.Second,
+				UserCookie: "u", PassCookie: "p", TokenCookie: "t", AuthTimeout: 2 * time.Second,
+				Headers: map[string]string{"Strict-Transport-Security": "max-age=1"},
+			}
+			s.WebSocketTLS = &certs.Files{CertFile: "c", KeyFile: "k"}
+			s.WebSocketAuth.NoAuthUser = "guest"
+			s.Auth.Users = []auth.User{{Name: "guest", Password: "g"}, {Name: "u", Password: "p"}}
+		}},
+		{"ws { port: 8080, no_tls: true, authorization { token: t } }", func(s *Settings) {
+			s.Node.WebSocket = &node.WebSocketOptions{Port: 8080, NoTLS: true}
+			s.WebSocketAuth.Token = "t"
+		}},
 	}
 	t.Setenv("TEST_PORT", "4444")
 	for _, tt := range tests {
@@ -299,6 +323,13 @@ func TestErrors(t *testing.T) {
 		{"mappings { a: [ { destination: b } ] }", "weight: is missing, it is a percentage"},
 		{"mappings { a: [ { destination: b, weight: 101 } ] }", "has to be a percentage, from 0 to 100"},
 		{"system_account: X", `1:1: system_account: there is no account "X"`},
+		{"websocket {}", "1:1: websocket: needs a port, such as 8080"},
+		{"websocket { port: 1, origns: [a] }", `1:22: unknown key "origns", did you mean origins?`},
+		{"websocket { port: 1, jwt_cookie: a }", "1:22: websocket.jwt_cookie: shoal has no JWTs"},
+		{"websocket { port: 1, authorization { user: a } }", "1:22: websocket.authorization: needs both a user and a password, or neither"},
+		{"websocket { port: 1, authorization { token: s3cret } }\nauthorization { users: [ {user: a, password: b} ] }",
+			"1:22: websocket.authorization: there is a list of users, who may connect over WebSocket as well; use either"},
+		{"websocket { port: 1, no_auth_user: x }", "1:22: websocket: "},
 		{"jetstream: true", "1:1: jetstream: shoal has no JetStream; remove it, or start with --ignore_unsupported"},
 		{"jetstream {}", "1:1: jetstream: shoal has no JetStream; remove it, or start with --ignore_unsupported"},
 		{"tls { ocsp_peer: true }", "1:7: tls.ocsp_peer: shoal has no OCSP"},

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
+
+	"shoal/node"
 )
 
 // Change is an option that has another value than before.
@@ -51,7 +54,7 @@ func Diff(old, new *Settings) []Change {
 // options returns everything that can be set, by the name of its key.
 func (s *Settings) options() []option {
 	o, c := &s.Node, &s.Node.Cluster
-	return []option{
+	return slices.Concat(s.webSocketOptions(), []option{
 		{"host", o.Host, false},
 		{"port", o.Port, false},
 		{"server_name", o.ServerName, false},
@@ -110,7 +113,41 @@ func (s *Settings) options() []option {
 		{"cluster.ping_interval", c.PingInterval, false},
 		{"cluster.ready_timeout", c.ReadyTimeout, false},
 		{"cluster.tls", s.ClusterTLS, true},
+	})
+}
+
+// webSocketOptions are those for WebSocket clients.
+func (s *Settings) webSocketOptions() []option {
+	w := s.Node.WebSocket
+	if w == nil {
+		w = &node.WebSocketOptions{}
 	}
+	return []option{
+		{"websocket", onOff(s.Node.WebSocket != nil), false},
+		{"websocket.host", w.Host, false},
+		{"websocket.port", w.Port, false},
+		{"websocket.advertise", w.Advertise, false},
+		{"websocket.no_tls", w.NoTLS, false},
+		{"websocket.tls", s.WebSocketTLS, true},
+		{"websocket.same_origin", w.SameOrigin, false},
+		{"websocket.allowed_origins", list(w.AllowedOrigins), false},
+		{"websocket.compression", w.Compression, false},
+		{"websocket.handshake_timeout", w.HandshakeTimeout, false},
+		{"websocket.ping_interval", w.PingInterval, false},
+		{"websocket.headers", w.Headers, true},
+		{"websocket.user_cookie", w.UserCookie, false},
+		{"websocket.pass_cookie", w.PassCookie, false},
+		{"websocket.token_cookie", w.TokenCookie, false},
+		{"websocket.authorization", s.WebSocketAuth, true},
+		{"websocket.authorization.timeout", w.AuthTimeout, false},
+	}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // list returns texts, of which none at all are always the same.

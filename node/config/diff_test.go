@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"shoal/node"
 )
 
 func TestDiff(t *testing.T) {
@@ -39,10 +41,19 @@ func TestDiff(t *testing.T) {
 func TestDiffKnowsEverything(t *testing.T) {
 	// What is made of other options, or not an option.
 	derived := []string{"Digest", "keys", "Authenticator", "Logger", "Leave", "KeepGossipKeys"}
+	served := func() *Settings {
+		s := Default()
+		s.Node.WebSocket = &node.WebSocketOptions{}
+		return s
+	}
 	var visit func(field func(*Settings) reflect.Value, name string)
 	visit = func(field func(*Settings) reflect.Value, name string) {
-		changed := Default()
+		changed := served()
 		v := field(changed)
+		if v.Type() == reflect.TypeFor[*node.WebSocketOptions]() {
+			visit(func(s *Settings) reflect.Value { return field(s).Elem() }, name)
+			return
+		}
 		switch v.Kind() {
 		case reflect.Struct:
 			for i := range v.NumField() {
@@ -66,6 +77,8 @@ func TestDiffKnowsEverything(t *testing.T) {
 			if v.Type() == reflect.TypeFor[[][]byte]() {
 				v.Index(0).SetBytes([]byte("x"))
 			}
+		case reflect.Map:
+			v.Set(reflect.ValueOf(map[string]string{"x": "y"}))
 		case reflect.Pointer:
 			v.Set(reflect.New(v.Type().Elem()))
 		default:
@@ -75,9 +88,12 @@ func TestDiffKnowsEverything(t *testing.T) {
 			}
 			v.SetUint(v.Uint() + 1)
 		}
-		if len(Diff(Default(), changed)) == 0 {
+		if len(Diff(served(), changed)) == 0 {
 			t.Errorf("a change of %s is not seen", name)
 		}
 	}
 	visit(func(s *Settings) reflect.Value { return reflect.ValueOf(s).Elem() }, "Settings")
+	if len(Diff(Default(), served())) == 0 {
+		t.Error("a new port for WebSocket is not seen")
+	}
 }

@@ -30,6 +30,7 @@ func (l *loader) server(b *block) {
 
 	b.tls(s)
 	b.cluster(s)
+	b.webSocket(s)
 	b.accounts(s)
 	b.mappings(o)
 	b.systemAccount(o)
@@ -43,6 +44,7 @@ func (l *loader) server(b *block) {
 	b.done()
 	l.admitGuests()
 	l.checkAuth()
+	l.checkWebSocketAuth()
 }
 
 func (b *block) serverName(o *node.Options) {
@@ -134,7 +136,6 @@ func (b *block) others() {
 	b.unsupported("gateways", "gateway")
 	b.unsupported("leaf nodes", "leafnodes", "leaf")
 	b.unsupported("MQTT", "mqtt")
-	b.unsupported("WebSocket yet", "websocket", "ws")
 	b.unsupported("operators and their JWTs", "operator", "operators", "roots", "root", "root_operators", "root_operator")
 	b.unsupported("operators and their JWTs", "trusted_keys", "trusted")
 	b.unsupported("operators and their JWTs", "default_sentinel")

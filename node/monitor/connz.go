@@ -156,6 +156,9 @@ func describe(c *node.Connection, o *ConnzOptions, now time.Time) Connection {
 		Lang:          c.Lang,
 		Version:       c.Version,
 	}
+	if c.WebSocket {
+		v.Type = "websocket"
+	}
 	if !c.Stop.IsZero() {
 		now = c.Stop.UTC()
 		v.Stop = &now

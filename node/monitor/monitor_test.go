@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
 	"shoal/node"
@@ -76,6 +77,20 @@ func peerOf(name string, others ...*watched) node.Options {
 		o.Cluster.Routes = append(o.Cluster.Routes, &url.URL{Scheme: "nats", Host: other.node.ClusterAddr().String()})
 	}
 	return o
+}
+
+// TestWebSocket checks what is told of a WebSocket port and a client there.
+func TestWebSocket(t *testing.T) {
+	n := watch(t, node.Options{WebSocket: &node.WebSocketOptions{Port: node.RandomPort, NoTLS: true, Compression: true}})
+	nc, err := nats.Connect(n.node.WebSocketURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	n.want(n.get("/varz"), map[string]any{"websocket.host": "127.0.0.1", "websocket.no_tls": true, "websocket.compression": true,
+		"websocket.handshake_timeout": 5e9, "websocket.auth_timeout": 2})
+	n.want(n.get("/connz"), map[string]any{"connections.0.kind": "Client", "connections.0.type": "websocket",
+		"connections.0.lang": "go", "connections.0.ip": "127.0.0.1"})
 }
 
 // client connects and sends what is given, which ends with a PING, and waits for the answer.

@@ -26,6 +26,7 @@ type Varz struct {
 	TLSRequired      bool          `json:"tls_required,omitempty"`
 	TLSVerify        bool          `json:"tls_verify,omitempty"`
 	ConnectURLs      []string      `json:"connect_urls,omitempty"`
+	WSConnectURLs    []string      `json:"ws_connect_urls,omitempty"`
 	MaxConnections   int           `json:"max_connections"`
 	MaxSubscriptions int           `json:"max_subscriptions,omitempty"`
 	PingInterval     time.Duration `json:"ping_interval"`
@@ -44,8 +45,9 @@ type Varz struct {
 	Gateway   struct{} `json:"gateway"`
 	Leaf      struct{} `json:"leaf"`
 	MQTT      struct{} `json:"mqtt"`
-	Websocket struct{} `json:"websocket"`
 	JetStream struct{} `json:"jetstream"`
+
+	WebSocket WebSocketVarz `json:"websocket"` // empty for a node that has none
 
 	TLSTimeout       float64          `json:"tls_timeout"` // seconds
 	WriteDeadline    time.Duration    `json:"write_deadline"`
@@ -130,6 +132,7 @@ func (m *Monitor) Varz() Varz {
 		TLSTimeout:       tlsTimeout(opts.TLS),
 		WriteDeadline:    opts.WriteDeadline,
 		Cluster:          m.cluster(n, &opts),
+		WebSocket:        webSocket(opts.WebSocket),
 		Now:              now,
 		Cores:            runtime.NumCPU(),
 		MaxProcs:         runtime.GOMAXPROCS(0),
@@ -151,7 +154,10 @@ func (m *Monitor) Varz() Varz {
 	}
 	if m.source.Started() {
 		v.Port = portOf(n.Addr())
-		v.ConnectURLs = n.ConnectURLs()
+		if opts.WebSocket != nil {
+			v.WebSocket.Port = portOf(n.WebSocketAddr())
+		}
+		v.ConnectURLs, v.WSConnectURLs = n.ConnectURLs(), n.WebSocketConnectURLs()
 		v.count(n.Stats())
 	}
 	v.Uptime = uptimeSince(v.Start, v.Now)
