@@ -16,7 +16,7 @@
 //   - TestClients, TestMany… and TestServer… run programs written with nats.go, TestNode… with the
 //     client libraries for Node.js.
 //   - TestChaos… break clusters on networks made for it, as scripts/chaos does; they need root.
-//   - TestReconnectStorm and TestSlowConsumers put shoal under load.
+//   - TestReconnectStorm, TestSlowConsumers and TestGuessers put shoal under load.
 //
 // The environment variables SHOAL_BIN and NATS_SERVER_BIN name ready binaries, which saves
 // building them. COMPAT_SELF=1 puts nats-server in the place of shoal, to test the tests.

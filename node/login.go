@@ -100,24 +100,21 @@ func (c *client) logIn(w *work) error {
 func (c *client) authenticate(a Authenticator, credentials auth.Credentials) (*auth.Identity, error) {
 	failures, ip := c.node.failures, c.ip()
 	expensive := a.Expensive(credentials)
-	if expensive {
-		if _, ok := failures.Allow(ip, time.Now()); !ok {
-			return nil, &ending{reason: reasonAuthFailure, err: auth.ErrBusy}
-		}
+	id, err := (*auth.Identity)(nil), auth.ErrBusy
+	if _, ok := failures.Allow(ip, time.Now()); ok || !expensive {
+		id, err = a.Authenticate(credentials)
 	}
-	id, err := a.Authenticate(credentials)
-	switch {
-	case errors.Is(err, auth.ErrBusy):
-		return nil, &ending{reason: reasonAuthFailure, err: err}
-	case err != nil:
-		return nil, &ending{
-			reason: reasonAuthFailure,
-			text:   wire.TextAuthorization,
-			err:    err,
-			hold:   failures.Failed(ip, expensive, time.Now()),
-		}
+	if err == nil {
+		return id, nil
 	}
-	return id, nil
+	refused := &ending{reason: reasonAuthFailure, err: err}
+	if errors.Is(err, auth.ErrBusy) {
+		expensive = false // nothing was hashed
+	} else {
+		refused.text = wire.TextAuthorization
+	}
+	refused.hold = failures.Failed(ip, expensive, time.Now())
+	return nil, refused
 }
 
 // become has the client work in the account of a user, by the rules for that one.

@@ -34,7 +34,7 @@ const maxAddresses = 16384
 // safe for concurrent use.
 //
 // Before [Users.Authenticate] ask Allow, but only if the credentials are [Users.Expensive]; after
-// ErrDenied call Failed.
+// ErrDenied and ErrBusy call Failed.
 type Failures struct {
 	// mu guards what follows.
 	mu        sync.Mutex
@@ -68,7 +68,7 @@ func (f *Failures) Allow(ip string, now time.Time) (wait time.Duration, ok bool)
 	return seconds((d.hashes - (hashBurst - 1)) / hashRate), false
 }
 
-// Failed counts a login that was denied, and reports for how long that answer should be held back.
+// Failed counts a login that was refused, and reports for how long that answer should be held back.
 // With expensive, it has cost a hash.
 func (f *Failures) Failed(ip string, expensive bool, now time.Time) (hold time.Duration) {
 	f.mu.Lock()
