@@ -126,6 +126,9 @@ func (c *client) connectError(err error) error {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("%s: connected, but got no greeting within %s", to, c.timeout)
 	}
+	if malformed := (*url.Error)(nil); errors.As(err, &malformed) {
+		err = malformed.Err // without the URL, in which there may be a password
+	}
 	return fmt.Errorf("%s: %w", to, natsError(err))
 }
 

@@ -17,6 +17,7 @@
 //     client libraries for Node.js.
 //   - TestChaos… break clusters on networks made for it, as scripts/chaos does; they need root.
 //   - TestReconnectStorm, TestSlowConsumers and TestGuessers put shoal under load.
+//   - TestSecrets… plant secrets everywhere and look for them in whatever comes out.
 //
 // The environment variables SHOAL_BIN and NATS_SERVER_BIN name ready binaries, which saves
 // building them. COMPAT_SELF=1 puts nats-server in the place of shoal, to test the tests.

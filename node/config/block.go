@@ -182,7 +182,7 @@ func (b *block) listen(host *string, port *int, zero bool, names ...string) {
 	h, p, err := net.SplitHostPort(text)
 	n, numberErr := strconv.ParseInt(p, 10, 32)
 	if err != nil || numberErr != nil {
-		b.fail(v.at, names[0], "%q is not a host and a port, write it like 127.0.0.1:4222 or [::1]:4222", text)
+		b.fail(v.at, names[0], "%s is not a host and a port, write it like 127.0.0.1:4222 or [::1]:4222", ShownURL(text))
 		return
 	}
 	if h != "" {

@@ -284,6 +284,7 @@ func TestErrors(t *testing.T) {
 		{"port: x", "1:1: port: has to be a port, not a text"},
 		{"port: 70000", "1:1: port: 70000 is not a port, use 1 to 65535, or -1 for any free one"},
 		{"port: 0", "1:1: port: 0 is not a port, use 1 to 65535, or -1 for any free one"},
+		{"listen: \"nats://u:s3cret@h:x\"", `1:1: listen: "nats://xxxxx@h:x" is not a host and a port, write it like 127.0.0.1:4222 or [::1]:4222`},
 		{"listen: 1.2.3.4", `1:1: listen: "1.2.3.4" is not a host and a port, write it like 127.0.0.1:4222 or [::1]:4222`},
 		{"listen: 4333\nport: 4222", "1:1: listen: says something else than host and port, leave one of them out"},
 		{"max_payload: \"1MB\"", "1:1: max_payload: has to be a whole number, which may have a unit as in 64MB, not a text"},
