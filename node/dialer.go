@@ -46,12 +46,7 @@ func (n *Node) wakeDialer() {
 
 // dial makes one attempt to connect to a peer.
 func (n *Node) dial(ctx context.Context, a attempt) {
-	addr, sole, err := resolve(ctx, a.addr, a.tries)
-	var nc net.Conn
-	if err == nil {
-		d := net.Dialer{Timeout: dialTime}
-		nc, err = d.DialContext(ctx, "tcp", addr)
-	}
+	nc, sole, err := n.connect(ctx, &a)
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -70,6 +65,24 @@ func (n *Node) dial(ctx context.Context, a attempt) {
 		return
 	}
 	r.begin()
+}
+
+// connect opens the connection for an attempt, and reports whether the address has only one server.
+func (n *Node) connect(ctx context.Context, a *attempt) (nc net.Conn, sole bool, err error) {
+	if !a.pooled {
+		var stop context.CancelFunc
+		ctx, stop = context.WithCancel(ctx)
+		defer stop()
+		n.targets.dials(a.of, stop)
+		defer n.targets.dials(a.of, nil)
+	}
+	addr, sole, err := resolve(ctx, a.addr, a.tries)
+	if err != nil {
+		return nil, sole, err
+	}
+	d := net.Dialer{Timeout: dialTime}
+	nc, err = d.DialContext(ctx, "tcp", addr)
+	return nc, sole, err
 }
 
 // PeerInfo describes a server that the node wants a route to.

@@ -46,6 +46,8 @@ type target struct {
 	next       time.Time
 	lost       time.Time // since when there is no route
 	proposed   time.Time // since when gossip knows it to be alive, as of the last attempt
+	stop       func()    // ends the attempt, nil if it is none or beyond that
+	again      bool      // the next attempt is due as soon as this one ends
 }
 
 // attempt is a target to dial, as it was when that was decided.
@@ -138,11 +140,16 @@ func (t *targets) learn(now time.Time, id, addr string, mode int, foreign bool) 
 }
 
 // propose is learn for a server that gossip knows to be alive since then: if it has come back, the
-// waiting time of attempts before that does not count.
+// waiting time of attempts before that does not count, nor that of one under way, whose packets may be
+// sent again only in some seconds.
 func (t *targets) propose(now time.Time, id, addr string, since time.Time) {
 	t.mu.Lock()
 	p := t.byAddr[addr]
 	known := p != nil && p.id == id
+	if known && p.stop != nil && p.attempts > 0 && !p.proposed.Equal(since) {
+		p.proposed, p.again = since, true
+		p.stop()
+	}
 	if t.hasStopped(id) || known && (p.state != targetWaiting || p.proposed.Equal(since)) {
 		t.mu.Unlock()
 		return
@@ -208,8 +215,17 @@ func (t *targets) pending(id string) bool {
 	return false
 }
 
+// dials notes how the attempt to connect to p is ended, or, if stop is nil, that it is over.
+func (t *targets) dials(p *target, stop func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.stop = stop
+}
+
 // reached notes that there is a route.
-func (p *target) reached() { p.state, p.attempts, p.passedOver = targetConnected, 0, false }
+func (p *target) reached() {
+	p.state, p.attempts, p.passedOver, p.again = targetConnected, 0, false, false
+}
 
 // due returns the peers that are to be dialled now, and marks them so. next is when to ask again, or
 // zero if only an event can change the answer.
@@ -274,6 +290,9 @@ func (t *targets) failed(p *target, passedOver bool, now time.Time) (attempts in
 		p.attempts++
 		p.state = targetWaiting
 		p.next = now.Add(p.backoff())
+		if p.again {
+			p.again, p.attempts, p.next = false, 0, now
+		}
 	}
 	attempts = p.attempts
 	t.mu.Unlock()

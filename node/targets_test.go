@@ -143,6 +143,30 @@ func TestTargetsStoppedServer(t *testing.T) {
 	}
 }
 
+// TestTargetsServerIsBack has gossip say that a server is back while an attempt waits for it in vain.
+func TestTargetsServerIsBack(t *testing.T) {
+	for _, failures := range []int{0, 3} {
+		ts, _ := newTargets(0)
+		now := time.Unix(1000, 0)
+		ts.learn(now, "B", "10.0.0.2:6222", 0, false)
+		for range failures {
+			ts.failed(dueNow(ts, now)["10.0.0.2:6222"], false, now)
+			now = now.Add(maxLearnedBackoff * 2)
+		}
+		p := dueNow(ts, now)["10.0.0.2:6222"]
+		stopped := 0
+		ts.dials(p, func() { stopped++ })
+		ts.propose(now, "B", "10.0.0.2:6222", now)
+		ts.propose(now, "B", "10.0.0.2:6222", now)
+		ts.dials(p, nil)
+		ts.failed(p, false, now)
+		// The first attempt is as fresh as the news.
+		if again := len(dueNow(ts, now)) == 1; again != (failures > 0) || stopped != min(failures, 1) {
+			t.Errorf("after %d failures: stopped %d times, again %v", failures, stopped, again)
+		}
+	}
+}
+
 func TestTargetsNewServerAtAnAddress(t *testing.T) {
 	ts, woken := newTargets(0)
 	now := time.Unix(1000, 0)
