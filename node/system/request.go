@@ -129,6 +129,8 @@ func (s *Service) respond(r *request, data any, err error) {
 	encoding := ""
 	if failed == nil {
 		encoding = acceptedEncoding(r.Header)
+	} else {
+		data = nil
 	}
 	var header []byte
 	if encoding != "" {
