@@ -33,6 +33,13 @@ func TestServiceRuns(t *testing.T) {
 		t.Errorf("shoal members says\n%s", out)
 	}
 	m.systemctl("reload", "shoal")
+	pid := m.servers["shoal"].cmd.Process.Pid
+	good := string(read(t, "systemd", "shoal.conf"))
+	m.configure(good + "max_paylod: 1MB\n")
+	if out, err := m.command("ExecReload", pid).CombinedOutput(); err == nil || !strings.Contains(string(out), "did you mean max_payload?") {
+		t.Errorf("ExecReload with a file that is wrong: %v, %s", err, out)
+	}
+	m.configure(good)
 	m.systemctl("restart", "shoal")
 	m.systemctl("stop", "shoal")
 }
