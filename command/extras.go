@@ -120,6 +120,7 @@ func (s *settings) listenForMonitoring(n *node.Node) (*httpServer, error) {
 // shares with before is served already.
 func (x *extras) serve(before *extras, m *monitored, logger *slog.Logger) {
 	if x.monitoring != nil && x.monitoring != before.monitoring {
+		x.monitoring.answerTime = monitoringTime
 		x.monitoring.serve(m.below(monitor.NewHandler(m.documents)), logger)
 	}
 	m.listener.Store(x.monitoring)

@@ -19,9 +19,20 @@ type httpServer struct {
 	scheme   string
 	host     string
 	listener net.Listener
-	server   *http.Server
-	done     chan struct{} // closed when the serving goroutine has ended
+	// answerTime bounds how long the other side may take to read an answer; 0 does not.
+	answerTime time.Duration
+	server     *http.Server
+	done       chan struct{} // closed when the serving goroutine has ended
 }
+
+const (
+	// requestTime is how long a request may take to come.
+	requestTime = 5 * time.Second
+	// monitoringTime is how long a tool may take to read what it has asked for.
+	monitoringTime = 15 * time.Second
+	// longestHeader bounds a request, which has no body, in bytes. [http.Server] adds 4 KiB to it.
+	longestHeader = 12 << 10
+)
 
 // listenHTTP opens the listener; connections wait until serve. With a function that returns the settings of
 // TLS for each, they are encrypted.
@@ -51,8 +62,12 @@ func (h *httpServer) urls() []string { return listenerURLs(h.scheme, h.host, h.p
 func (h *httpServer) serve(handler http.Handler, logger *slog.Logger) {
 	h.server = &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: requestTime,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      h.answerTime,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    longestHeader,
+		ConnState:         newCrowd(mostHTTPConnections).track,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	h.done = make(chan struct{})

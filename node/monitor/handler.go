@@ -2,9 +2,11 @@ package monitor
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"sync/atomic"
 )
 
 // page answers one kind of request.
@@ -42,10 +44,34 @@ var pages = map[string]page{
 type Handler struct {
 	*Monitor
 	scrape http.Handler // of metrics
+	// turn has room for whoever makes an answer. So those who ask too much take no more than one processor
+	// from those who send messages.
+	turn chan struct{}
+	// underWay are the bytes of answers that have not been read yet.
+	underWay atomic.Int64
 }
 
+// mostUnderWay bounds the memory for answers, in bytes.
+const mostUnderWay = 64 << 20
+
 // NewHandler returns a handler that serves what m knows.
-func NewHandler(m *Monitor) *Handler { return &Handler{m, newMetrics(m)} }
+func NewHandler(m *Monitor) *Handler {
+	h := &Handler{Monitor: m, turn: make(chan struct{}, 1)}
+	h.scrape = newMetrics(h)
+	return h
+}
+
+// inTurn calls f when it is the caller's turn. It does not if nobody waits for it any more.
+func (h *Handler) inTurn(ctx context.Context, f func()) error {
+	select {
+	case h.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-h.turn }()
+	f()
+	return nil
+}
 
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -66,20 +92,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // document makes a page of what make returns for the parameters of a request.
 func document(make func(*Monitor, *query) (any, error)) page {
 	return func(h *Handler, w http.ResponseWriter, r *http.Request) {
-		q := &query{values: r.URL.Query()}
-		answer, err := make(h.Monitor, q)
-		if q.err != nil {
-			err = q.err // the answer is for what could be understood
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+		if h.underWay.Load() > mostUnderWay {
+			http.Error(w, "there are too many answers that nobody reads, ask again later", http.StatusServiceUnavailable)
 			return
 		}
-		body, err := json.MarshalIndent(answer, "", "  ")
+		var body []byte
+		status := http.StatusOK
+		err := h.inTurn(r.Context(), func() {
+			q := &query{values: r.URL.Query()}
+			answer, err := make(h.Monitor, q)
+			if q.err != nil {
+				err = q.err // the answer is for what could be understood
+			}
+			if err == nil {
+				body, err = json.MarshalIndent(answer, "", "  ")
+			}
+			if err != nil {
+				status, body = http.StatusBadRequest, []byte(err.Error())
+			}
+		})
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return // nobody is there
+		}
+		if status != http.StatusOK {
+			http.Error(w, string(body), status)
 			return
 		}
+		h.underWay.Add(int64(len(body)))
+		defer h.underWay.Add(-int64(len(body)))
 		reply(w, r, http.StatusOK, body)
 	}
 }

@@ -1,12 +1,14 @@
 package monitor
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"shoal/membership"
 	"shoal/node"
@@ -28,17 +30,24 @@ const (
 // mostScrapes is how many scrapes are answered at a time. More than two Prometheus servers are a mistake.
 const mostScrapes = 4
 
-// newMetrics returns a handler that serves the figures of m as Prometheus reads them.
-func newMetrics(m *Monitor) http.Handler {
+// newMetrics returns a handler that serves the figures of h as Prometheus reads them.
+func newMetrics(h *Handler) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		collector{m},
+		collector{h.Monitor},
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(
 			collectors.MetricsGC, collectors.MetricsScheduler,
 		)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: mostScrapes})
+	gather := prometheus.GathererFunc(func() (figures []*dto.MetricFamily, err error) {
+		// Nobody else holds the turn for long, and no more than mostScrapes wait here.
+		if turn := h.inTurn(context.Background(), func() { figures, err = registry.Gather() }); turn != nil {
+			return nil, turn
+		}
+		return figures, err
+	})
+	return promhttp.HandlerFor(gather, promhttp.HandlerOpts{MaxRequestsInFlight: mostScrapes})
 }
 
 func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) { h.scrape.ServeHTTP(w, r) }

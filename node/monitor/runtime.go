@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"runtime"
@@ -22,9 +23,14 @@ func (m *Monitor) Expvarz() *Expvarz {
 }
 
 // stacksz shows where every goroutine is.
-func (h *Handler) stacksz(w http.ResponseWriter, _ *http.Request) {
+func (h *Handler) stacksz(w http.ResponseWriter, r *http.Request) {
+	var stacks bytes.Buffer
+	// In this form goroutines that are at the same place are shown once, however many there are.
+	err := h.inTurn(r.Context(), func() { _ = pprof.Lookup("goroutine").WriteTo(&stacks, 1) })
+	if err != nil {
+		return // nobody is there
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	// In this form goroutines that are at the same place are shown once, however many there are.
-	_ = pprof.Lookup("goroutine").WriteTo(w, 1)
+	_, _ = w.Write(stacks.Bytes())
 }
