@@ -82,6 +82,7 @@ func TestLoad(t *testing.T) {
 		}},
 		{"trace_verbose: true", func(s *Settings) { s.Log.Trace = true }},
 		{"pid_file: p\nports_file_dir: d\nadmin_socket: off_", func(s *Settings) { s.PIDFile, s.PortsDir, s.AdminSocket = "p", "d", "off_" }},
+		{"admin_socket: off", func(s *Settings) { s.AdminSocket = "off" }},
 		{"http: localhost:8222", func(s *Settings) { s.Monitor = Monitor{Host: "localhost", Port: 8222} }},
 		{"monitor_port: 8222, https_port: -1, http_base_path: /a, prof_port: 6060", func(s *Settings) {
 			s.Monitor, s.ProfilePort = Monitor{Port: 8222, HTTPSPort: -1, BasePath: "/a"}, 6060

@@ -26,7 +26,7 @@ func (l *loader) server(b *block) {
 
 	b.text(&s.PIDFile, "pidfile", "pid_file")
 	b.text(&s.PortsDir, "ports_file_dir")
-	b.text(&s.AdminSocket, "admin_socket")
+	b.adminSocket(s)
 
 	b.tls(s)
 	b.cluster(s)
@@ -45,6 +45,18 @@ func (l *loader) server(b *block) {
 	l.admitGuests()
 	l.checkAuth()
 	l.checkWebSocketAuth()
+}
+
+// adminSocket reads a path, or off, which the format has as false.
+func (b *block) adminSocket(s *Settings) {
+	v := b.take("admin_socket")
+	switch {
+	case v == nil:
+	case off(v):
+		s.AdminSocket = "off"
+	default:
+		s.AdminSocket, _ = b.textOf(v, "admin_socket")
+	}
 }
 
 func (b *block) serverName(o *node.Options) {
