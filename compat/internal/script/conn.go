@@ -96,9 +96,8 @@ func (c *conn) add(op string) {
 	case strings.HasPrefix(op, "INFO "):
 		c.noteNonce(op)
 		op = normaliseInfo(op, c.target)
-	default:
-		op = hideRTT(c.replies.hide(op))
 	}
+	op = hideRTT(c.replies.hide(op))
 	if c.divert == nil || !c.divert(op) {
 		c.mutex.Lock()
 		c.ops = append(c.ops, op)

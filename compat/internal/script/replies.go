@@ -16,6 +16,9 @@ type replies struct {
 	known []string
 }
 
+// replyInterest is the interest in all replies to an account.
+var replyInterest = regexp.MustCompile(`_R_\.[-\w]+\.>`)
+
 var replyForm = regexp.MustCompile(`@reply\((\d+)\)`)
 
 // hide puts names in the place of subjects. A message is the first to show one, as its reply.
@@ -23,8 +26,14 @@ func (r *replies) hide(op string) string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	line, _, _ := strings.Cut(op, "\r\n")
-	if fields := strings.Fields(line); isMessage(op) && len(fields) > 4 && strings.HasPrefix(fields[3], "_R_.") && !slices.Contains(r.known, fields[3]) {
-		r.known = append(r.known, fields[3])
+	fields := strings.Fields(line)
+	if isInterest(op) {
+		return replyInterest.ReplaceAllString(op, "_R_.*.>")
+	}
+	for i := 3; i < len(fields) && i <= 4 && isMessage(op); i++ {
+		if strings.HasPrefix(fields[i], "_R_.") && !slices.Contains(r.known, fields[i]) {
+			r.known = append(r.known, fields[i])
+		}
 	}
 	for i, subject := range r.known {
 		op = strings.ReplaceAll(op, subject, fmt.Sprintf("@reply(%d)", i+1))

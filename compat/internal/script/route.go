@@ -57,9 +57,11 @@ func (c *conn) fill(data []byte) []byte {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if c.route {
-		return bytes.ReplaceAll(data, []byte("@ID"), []byte(c.serverID))
+		data = bytes.ReplaceAll(data, []byte("@ID"), []byte(c.serverID))
+	} else {
+		data = fillKeys(data, c.nonce)
 	}
-	return c.replies.fill(fillKeys(data, c.nonce))
+	return c.replies.fill(data)
 }
 
 // hidePong leaves the next PONG unrecorded, and tells how many were before.

@@ -213,9 +213,11 @@ func TestConfigLines(t *testing.T) {
 func TestHiddenRoundTrips(t *testing.T) {
 	for op, want := range map[string]string{
 		"HMSG a 1 _R_.x.y 57 59\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"A\",\"rtt\":123456}\r\n\r\nhi": "HMSG a 1 @reply(1) 52 54\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"A\",\"rtt\":0}\r\n\r\nhi",
-		"MSG a 1 2\r\nhi":     "MSG a 1 2\r\nhi",
-		"MSG _R_.x 1 2\r\nhi": "MSG _R_.x 1 2\r\nhi",
-		"-ERR 'no _R_.x.y'":   "-ERR 'no _R_.x.y'",
+		"MSG a 1 2\r\nhi":              "MSG a 1 2\r\nhi",
+		"RMSG A a + _R_.x.y q 2\r\nhi": "RMSG A a + @reply(1) q 2\r\nhi",
+		"RS+ A _R_.x.>":                "RS+ A _R_.*.>",
+		"MSG _R_.x 1 2\r\nhi":          "MSG _R_.x 1 2\r\nhi",
+		"-ERR 'no _R_.x.y'":            "-ERR 'no _R_.x.y'",
 	} {
 		if got := hideRTT(new(replies).hide(op)); got != want {
 			t.Errorf("%q became %q, want %q", op, got, want)
