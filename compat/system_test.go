@@ -25,25 +25,32 @@ accounts {
 }
 `
 
-// observed is a mesh of a nats-server and a shoal node, with a client of the system account at each.
+// observed is a mesh with a client of the system account at each node.
 type observed struct {
 	*mesh.Mesh
 	clients []*nats.Conn // of the system, by node
 }
 
-func startObserved(t *testing.T) *observed {
+func startObserved(t *testing.T, kinds string) *observed {
 	t.Helper()
-	m := &observed{Mesh: startMesh(t, mesh.Options{Kinds: "ns", Shoal: subject(), SharedConfig: systemConfig})}
+	m := &observed{Mesh: startMesh(t, mesh.Options{Kinds: kinds, Shoal: subject(), SharedConfig: systemConfig})}
 	for _, n := range m.Nodes {
 		m.clients = append(m.clients, connectNode(t, n, nats.UserInfo("sys", "sys")))
 	}
 	for _, nc := range m.clients {
-		awaitTrue(t, "both servers answer", func() bool {
-			replies := m.collect(t, nc, "$SYS.REQ.SERVER.PING.IDZ", "", 2, 200*time.Millisecond)
-			return len(replies) == 2
-		})
+		m.awaitAnswers(t, nc)
 	}
 	return m
+}
+
+// awaitAnswers waits until a client gets answers of all servers, which then know also what else it has
+// subscribed to.
+func (m *observed) awaitAnswers(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	awaitTrue(t, "all servers answer", func() bool {
+		replies := m.collect(t, nc, "$SYS.REQ.SERVER.PING.IDZ", "", len(m.Nodes), 200*time.Millisecond)
+		return len(replies) == len(m.Nodes)
+	})
 }
 
 // collect returns so many answers to a request, or those that come before none has come for a while.
@@ -107,7 +114,7 @@ func (m *observed) compare(t *testing.T, what string, answers []map[string]any, 
 // fields of their answers.
 func TestSystemRequests(t *testing.T) {
 	t.Parallel()
-	m := startObserved(t)
+	m := startObserved(t, "ns")
 	for _, n := range m.Nodes {
 		a := connectNode(t, n, nats.UserInfo("a", "a"), nats.Name("client"))
 		_, err := a.Subscribe("x.*", func(*nats.Msg) {})
@@ -210,7 +217,7 @@ func TestSystemRequests(t *testing.T) {
 // TestSystemEvents has each server tell what happens on it, and listens at both.
 func TestSystemEvents(t *testing.T) {
 	t.Parallel()
-	m := startObserved(t)
+	m := startObserved(t, "ns")
 	heard := make([]chan *nats.Msg, len(m.Nodes))
 	for i, nc := range m.clients {
 		heard[i] = make(chan *nats.Msg, 10000)
@@ -276,8 +283,7 @@ func TestSystemEvents(t *testing.T) {
 			m.clients[1] = connectNode(t, m.Nodes[1], nats.UserInfo("sys", "sys"))
 			_, err := m.clients[1].ChanSubscribe("$SYS.>", heard[1])
 			must(t, err)
-			must(t, m.clients[1].Flush())
-			must(t, m.AwaitInterest(patience))
+			m.awaitAnswers(t, m.clients[1])
 		}
 		id := n.ID()
 		must(t, n.Term())
