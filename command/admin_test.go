@@ -16,7 +16,8 @@ import (
 // port returns the client port of a server, by which commands find its admin socket.
 func (s *server) port() string {
 	s.t.Helper()
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.url(), "nats://"))
+	_, address, _ := strings.Cut(s.url(), "://")
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -109,12 +110,12 @@ func TestReload(t *testing.T) {
 		"server_name: x":                   path + ":1:1: name: it cannot change from",
 		"debug: true\nmax_payload: 100MB":  path + ":2:1: max_payload: 104857600 exceeds max_pending",
 		"logfile: \"/nowhere/log\"":        path + ":1:1: log: cannot write /nowhere/log",
-		"http: 127.0.0.1:" + portNumber(s): path + ":1:1: http_port: " + portNumber(s) + " is in use",
+		"http: 127.0.0.1:" + s.port():      path + ":1:1: http_port: " + s.port() + " is in use",
 		"admin_socket: \"/tmp/x\"":         path + ":1:1: admin_socket: it cannot change while the server runs",
 		"authorization { password: 5373 }": "authorization.password: has to be a text",
 	} {
 		rewrite(t, path, text)
-		status, _, stderr := runCommand("", "reload", "--node", portNumber(s))
+		status, _, stderr := runCommand("", "reload", "--node", s.port())
 		if status != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%q: status %d, %q; want %q", text, status, stderr, want)
 		}
@@ -131,7 +132,7 @@ func TestReload(t *testing.T) {
 	}
 
 	rewrite(t, path, "max_payload: 3KB\nhttp_base_path: x\nlogfile: \""+file("log2")+"\"")
-	status, stdout, stderr := runCommand("", "reload", "--node", portNumber(s))
+	status, stdout, stderr := runCommand("", "reload", "--node", s.port())
 	if status != 0 || !strings.Contains(stdout, "max_payload = 3072 (was 2048)\n") || !strings.Contains(stdout, "pid_file = - (was ") ||
 		!strings.HasSuffix(stdout, "options changed\n") {
 		t.Errorf("status %d, %q, %q", status, stdout, stderr)
@@ -155,9 +156,6 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// portNumber is the client port of a server, by which its admin socket goes.
-func portNumber(s *server) string { return s.url()[strings.LastIndexByte(s.url(), ':')+1:] }
-
 func TestReloadWithoutFile(t *testing.T) {
 	s := startServer(t, "--logtime=false")
 	s.signal(syscall.SIGHUP)
@@ -174,4 +172,78 @@ func TestReloadBySignal(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	eventually(t, "the server reloads", func() bool { return strings.Contains(s.err.String(), "Reloaded server configuration") })
+}
+
+func TestReloadKeysOfGossip(t *testing.T) {
+	generate := func() string {
+		_, stdout, _ := runCommand("", "keys", "generate")
+		return stdout
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	rewrite(t, file, generate())
+	members := startMembers(t, 2, "--gossip_key", file)
+	before := members[1].order("keys", "list")
+	rewrite(t, file, generate())
+	if got := members[0].order("reload"); !strings.Contains(got, "cluster.gossip (keys) (changed)") {
+		t.Errorf("reload says %q", got)
+	}
+	eventually(t, "both have the new key alone", func() bool {
+		list := members[1].order("keys", "list")
+		return list != before && strings.Count(list, "2 of 2") == 1 && strings.Count(list, "\n") == 2
+	})
+}
+
+func TestReloadOfCertificates(t *testing.T) {
+	a, first := certificates(t)
+	second, err := a.Issue("second", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	rewrite(t, cert, readFile(t, first.CertFile))
+	rewrite(t, key, readFile(t, first.KeyFile))
+	s := startServer(t, "-c", configure(t, `tls { cert_file: "`+cert+`", key_file: "`+key+`" }`))
+	name := func() string {
+		t.Helper()
+		nc, err := nats.Connect(s.url(), nats.RootCAs(a.CAFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		state, err := nc.TLSConnectionState()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.PeerCertificates[0].Subject.CommonName
+	}
+	if got := name(); got != "server" {
+		t.Errorf("the certificate is that of %q", got)
+	}
+	rewrite(t, cert, readFile(t, second.CertFile))
+	if status, _, stderr := runCommand("", "reload", "--node", s.port()); status != 1 || !strings.Contains(stderr, "tls: ") {
+		t.Errorf("half a certificate: status %d, %q", status, stderr)
+	}
+	if got := name(); got != "server" {
+		t.Errorf("after a failure the certificate is that of %q", got)
+	}
+	rewrite(t, key, readFile(t, second.KeyFile))
+	if _, stdout, stderr := runCommand("", "reload", "--node", s.port()); !strings.Contains(stdout, "tls (certificates) (changed)") {
+		t.Errorf("got %q, %q", stdout, stderr)
+	}
+	if got := name(); got != "second" {
+		t.Errorf("the certificate is that of %q", got)
+	}
+}
+
+func TestReloadWithRoutesAndJoin(t *testing.T) {
+	a := startMember(t, "a", nil)
+	text := `cluster { name: x, host: "127.0.0.1", port: -1, gossip { profile: local }, %s }`
+	path := configure(t, fmt.Sprintf(text, "no_advertise: false"))
+	b := startServer(t, "-c", path, "-n", "b", "-m", "-1")
+	rewrite(t, path, fmt.Sprintf(text, `join: [ "`+strings.TrimPrefix(a.urls.Cluster[0], "nats://")+`" ]`))
+	if got := b.order("reload"); !strings.Contains(got, "cluster.join = [127.0.0.1:") {
+		t.Errorf("reload says %q", got)
+	}
+	eventually(t, "the servers find each other", func() bool { return len(b.routes()) == 1 })
 }

@@ -297,6 +297,7 @@ func TestErrors(t *testing.T) {
 		{"debug: 1", "1:1: debug: has to be true or false, not a number"},
 		{"server_name: 1", "1:1: server_name: has to be a text, put it in quotes, not a number"},
 		{"server_name: \"a b\"", `1:1: server_name: "a b" has a blank in it`},
+		{"http: 8222\nmonitor_port: 8223", "2:1: http_port: says the same as http, take one of them"},
 		{"log_format: xml", `1:1: log_format: "xml" is not a format, use text or json`},
 		{"cluster: 1", "1:1: cluster: has to be a block in braces, not a number"},
 		{"cluster { nane: x }", `1:11: unknown key "nane", did you mean name?`},

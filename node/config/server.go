@@ -136,6 +136,11 @@ func (b *block) monitoring(s *Settings) {
 	b.listen(&m.Host, &m.HTTPSPort, true, "https")
 	b.port(&m.Port, true, "http_port", "monitor_port")
 	b.port(&m.HTTPSPort, true, "https_port")
+	for _, scheme := range []string{"http", "https"} {
+		if at, ok := s.keys[scheme+"_port"]; ok && b.has(scheme) {
+			b.errorf(at, "%s_port: says the same as %s, take one of them", scheme, scheme)
+		}
+	}
 	b.text(&m.BasePath, "http_base_path")
 	b.port(&s.ProfilePort, true, "prof_port")
 }
