@@ -28,15 +28,21 @@ func TestNode(t *testing.T) {
 		t.Run(filepath.Base(library), func(t *testing.T) {
 			t.Parallel()
 			compareRuns(t, nil, func(t *testing.T, server *broker.Server, note func(string, ...any)) {
-				output, wait := startNode(t, library, server.URL())
-				text, err := io.ReadAll(output)
-				must(t, err)
-				wait()
-				for line := range strings.Lines(string(text)) {
-					note("%s", strings.TrimSuffix(line, "\n"))
-				}
+				runNode(t, note, library, server.URL())
 			})
 		})
+	}
+}
+
+// runNode runs the program and notes what it prints.
+func runNode(t *testing.T, note func(string, ...any), arguments ...string) {
+	t.Helper()
+	output, wait := startNode(t, arguments...)
+	text, err := io.ReadAll(output)
+	must(t, err)
+	wait()
+	for line := range strings.Lines(string(text)) {
+		note("%s", strings.TrimSuffix(line, "\n"))
 	}
 }
 
@@ -99,7 +105,7 @@ func installNodeLibraries(t *testing.T) {
 // did, or takes too long.
 func startNode(t *testing.T, arguments ...string) (output io.Reader, wait func()) {
 	t.Helper()
-	command := exec.Command("node", append([]string{"run.mjs"}, arguments...)...)
+	command := exec.Command("node", append([]string{"--experimental-websocket", "run.mjs"}, arguments...)...)
 	command.Dir = "nodejs"
 	var complaints bytes.Buffer
 	command.Stderr = &complaints

@@ -34,6 +34,8 @@ type Server struct {
 	Cluster string
 	// Monitor is the URL for monitoring, or empty.
 	Monitor string
+	// WebSocket is the URL for WebSocket clients, or empty.
+	WebSocket string
 
 	dir     string
 	command *exec.Cmd
@@ -147,12 +149,15 @@ func (s *Server) readPorts() bool {
 	if err != nil {
 		return false
 	}
-	var ports struct{ Nats, Monitoring []string }
+	var ports struct{ Nats, Monitoring, WebSocket []string }
 	if json.Unmarshal(content, &ports) != nil || len(ports.Nats) == 0 {
 		return false
 	}
 	if len(ports.Monitoring) > 0 {
 		s.Monitor = ports.Monitoring[0]
+	}
+	if len(ports.WebSocket) > 0 {
+		s.WebSocket = ports.WebSocket[0]
 	}
 	_, s.Addr, _ = strings.Cut(ports.Nats[0], "://")
 	return true
