@@ -168,6 +168,8 @@ var scenarios = []scenario{
 	permitted(pubsub("5,000 subjects, 16 B, 20 permissions", 16, bar{}, anyRow, "--subjects", "5000", "--random")),
 	encrypted(pubsub("1:1, 128 B, TLS", 128, bar{2, 1.5}, bar{0.30, 0.60})),
 	encrypted(pubsub("1:1, 1 KiB, TLS", 1024, bar{2, 1.5}, bar{0.30, 0.60})),
+	encrypted(pubsub("fan-out 1:10, 128 B, TLS", 128, bar{2, 1.5}, bar{0.30, 0.60}, "--subs", "10")),
+	encrypted(pubsub("10:1, 128 B, TLS", 128, bar{2, 1.5}, bar{0.30, 0.60}, "--pubs", "10")),
 	pubsub("5,000 subjects, 16 B", 16, bar{}, anyRow, "--subjects", "5000", "--random"),
 	requests("request/reply, 8 in flight, 16 B", 16, false, "--conns", "8", "--responders", "2"),
 	requests("request/reply, 64 in flight, 128 B", 128, true, "--conns", "64", "--responders", "4"),
