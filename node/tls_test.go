@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -196,6 +197,69 @@ func TestTLSBackPressure(t *testing.T) {
 	for i := range messages {
 		sub.want(message("foo", "1", fmt.Sprintf("%010d%s", i, payload)))
 	}
+}
+
+// TestTLSManyToMany has several publishers meet receivers whose sockets are full most of the time, so that
+// whoever writes finds bytes of others.
+func TestTLSManyToMany(t *testing.T) {
+	p := newPKI(t)
+	for _, tune := range []func(*Node){wide(1), wide(wideFanOut)} {
+		n := startNode(t, Options{TLS: p.options(nil)}, tune)
+		const publishers, receivers, messages = 4, 3, 2000
+		var subs []*peer
+		for range receivers {
+			nc, _ := plain(t, n)
+			nc.(*net.TCPConn).SetReadBuffer(128 << 10)
+			s := asPeer(t, tls.Client(nc, p.client("")), quiet+"SUB foo 1\r\n")
+			s.sync()
+			subs = append(subs, s)
+		}
+		var wg sync.WaitGroup
+		for i := range publishers {
+			pub := secureDial(t, n, p.client(""), quiet)
+			wg.Go(func() {
+				for k := range messages {
+					payload := fmt.Sprintf("%d %d %s", i, k, strings.Repeat("x", k*37%3000))
+					fmt.Fprintf(pub.nc, "PUB foo %d\r\n%s\r\n", len(payload), payload)
+				}
+			})
+		}
+		for _, s := range subs {
+			wg.Go(func() {
+				var next [publishers]int
+				for range publishers * messages {
+					s.nc.SetReadDeadline(time.Now().Add(patience))
+					line, err := s.r.ReadString('\n')
+					var size, from, number int
+					if _, bad := fmt.Sscanf(line, "MSG foo 1 %d", &size); bad != nil {
+						t.Errorf("got %q, %v", line, err)
+						return
+					}
+					payload := make([]byte, size+2)
+					if _, err := io.ReadFull(s.r, payload); err != nil {
+						t.Errorf("payload: %v", err)
+						return
+					}
+					if _, err := fmt.Sscan(string(payload), &from, &number); err != nil || number != next[from] {
+						t.Errorf("message %d of publisher %d where %d was next, %v", number, from, next[from], err)
+						return
+					}
+					next[from]++
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// TestTLSSilence has many clients not begin their handshakes.
+func TestTLSSilence(t *testing.T) {
+	p := newPKI(t)
+	n := startNode(t, Options{TLS: p.options(func(f *certs.Files) { f.Timeout = patience })})
+	for range 200 {
+		plain(t, n)
+	}
+	secureDial(t, n, p.client(""), quiet).sync()
 }
 
 func TestTLSSlowConsumer(t *testing.T) {
