@@ -8,7 +8,7 @@
 //     cluster as well.
 //   - TestAuthScripts does so with testdata/auth, about users, permissions and accounts: both servers are
 //     started with the same configuration file.
-//   - TestRandomConversations and TestRandomRoutes do the same with made up conversations;
+//   - TestRandomConversations, TestRandomRoutes and TestRandomPermissions do the same with made up conversations;
 //     -conversations says how many, and -seed repeats one.
 //   - TestMesh… runs meshes of both kinds of servers; -kinds picks the mesh, as in -kinds=nns for two
 //     nats-servers and a shoal. TestUpgradePage and TestSeedServersPage follow a page of the

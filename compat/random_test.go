@@ -18,6 +18,9 @@ func TestRandomConversations(t *testing.T) { converse(t, *conversations, script.
 // TestRandomRoutes does so with conversations in which other servers take part.
 func TestRandomRoutes(t *testing.T) { converse(t, *conversations/4, script.GenerateRoutes) }
 
+// TestRandomPermissions does so with users who may not do everything.
+func TestRandomPermissions(t *testing.T) { converse(t, *conversations, script.GeneratePermissions) }
+
 func converse(t *testing.T, count int, generate func(seed uint64) (*script.Script, error)) {
 	first := *seed
 	if first == 0 {
