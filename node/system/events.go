@@ -198,6 +198,9 @@ func describe(c *node.Connection) client {
 		Kind:    "Client",
 		Type:    "nats",
 	}
+	if c.WebSocket {
+		v.Type = "websocket"
+	}
 	if !c.Stop.IsZero() {
 		stop := c.Stop.UTC()
 		v.Stop, v.RTT = &stop, c.RTT
