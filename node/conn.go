@@ -470,7 +470,7 @@ func (c *conn) logEnding(e *ending) {
 	switch e.reason {
 	case reasonSlowPending, reasonSlowWrite:
 		level = slog.LevelWarn
-	case reasonParseError, reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
+	case reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
 		reasonAuthFailure, reasonAuthTimeout, reasonTLSHandshake, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
 		level = slog.LevelError
 	}

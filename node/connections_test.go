@@ -128,7 +128,7 @@ func TestConnectionsClosedFor(t *testing.T) {
 	last("Authentication Failure")
 	good := `CONNECT {"verbose":false,"auth_token":"secret","name":"` + strings.Repeat("n", 300) + `"}` + "\r\n"
 	dial(t, n, good+"WHAT\r\n")
-	last("Parse Error")
+	last("Protocol Violation")
 	page, _ := n.Connections(ConnectionQuery{State: ConnectionClosed, Sort: "stop", Limit: 1})
 	if page[0].User != "[REDACTED]" || len(page[0].Name) != longestRemembered {
 		t.Errorf("the one with the token is %+v", page[0])

@@ -187,7 +187,7 @@ func closeStatus(r closeReason) websocket.StatusCode {
 		return websocket.StatusNormalClosure
 	case reasonServerShutdown, reasonDraining, reasonStale, reasonReadError, reasonWriteError:
 		return websocket.StatusGoingAway
-	case reasonProtocol, reasonParseError, reasonBadClientProto:
+	case reasonProtocol, reasonBadClientProto:
 		return websocket.StatusProtocolError
 	case reasonMaxPayload:
 		return websocket.StatusMessageTooBig

@@ -31,8 +31,7 @@ type outbound struct {
 	drained chan struct{} // closed when nothing waits any more; nil unless flush waits for it
 
 	from uint64 // the connection that sent something last
-	at   int64  // when that was
-	last int64  // when messages were sent last, in Unix nanoseconds
+	at   int64  // when messages were sent last, in Unix nanoseconds
 
 	msgs, bytes uint64 // messages sent and their payload bytes, for statistics
 }
@@ -151,7 +150,7 @@ func (c *conn) accept(s *stream) bool {
 		o.mu.Unlock()
 		return false
 	}
-	o.last = max(o.last, s.at)
+	o.at = max(o.at, s.at)
 	o.msgs += s.msgs
 	o.bytes += s.bytes
 	return true
@@ -172,7 +171,7 @@ type outboundState struct {
 func (o *outbound) state() outboundState {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return outboundState{o.size, o.last, o.msgs, o.bytes}
+	return outboundState{o.size, o.at, o.msgs, o.bytes}
 }
 
 // sent returns the number of messages sent and of their bytes of payload.

@@ -21,11 +21,10 @@ const (
 	reasonSlowWrite             closeReason = "Slow Consumer (Write Deadline)"
 	reasonWriteError            closeReason = "Write Error"
 	reasonReadError             closeReason = "Read Error"
-	reasonParseError            closeReason = "Parse Error"
 	reasonStale                 closeReason = "Stale Connection"
 	reasonProtocol              closeReason = "Protocol Violation"
 	reasonMaxConnections        closeReason = "Maximum Connections Exceeded"
-	reasonMaxAccountConnections closeReason = "Maximum Account Active Connections Exceeded"
+	reasonMaxAccountConnections closeReason = "Maximum Account Connections Exceeded"
 	reasonMaxPayload            closeReason = "Maximum Message Payload Exceeded"
 	reasonMaxControlLine        closeReason = "Maximum Control Line Exceeded"
 	reasonServerShutdown        closeReason = "Server Shutdown"
@@ -39,7 +38,7 @@ const (
 	reasonWrongPort             closeReason = "Incorrect Port"
 	reasonRouteRemoved          closeReason = "Route Removed"
 	reasonTLSHandshake          closeReason = "TLS Handshake Failure"
-	reasonMissingHeaders        closeReason = "No Responders Requires Headers Support"
+	reasonMissingHeaders        closeReason = "No Responders Requires Headers"
 )
 
 // ending is how a connection ends: the reason, and the text that the other side is told, if any.
@@ -78,8 +77,6 @@ func protocolReason(err *wire.Error) closeReason {
 		return reasonMaxControlLine
 	case wire.TextMaxPayload:
 		return reasonMaxPayload
-	case wire.TextUnknownOp:
-		return reasonParseError
 	}
 	return reasonProtocol
 }

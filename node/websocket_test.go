@@ -198,7 +198,7 @@ func TestWebSocketEnds(t *testing.T) {
 		{"wrong password", `CONNECT {"user":"u","pass":"q"}` + "\r\n", false,
 			"-ERR 'Authorization Violation'\r\n", websocket.StatusPolicyViolation, "Authentication Failure"},
 		{"unknown operation", connect + "BOO\r\n", false,
-			"-ERR 'Unknown Protocol Operation'\r\n", websocket.StatusProtocolError, "Parse Error"},
+			"-ERR 'Unknown Protocol Operation'\r\n", websocket.StatusProtocolError, "Protocol Violation"},
 		{"large message", connect + "PUB a 2000000\r\n", false,
 			"-ERR 'Maximum Payload Violation'\r\n", websocket.StatusMessageTooBig, "Maximum Message Payload Exceeded"},
 		{"shutdown", connect, true, "", websocket.StatusGoingAway, "Server Shutdown"},
