@@ -268,6 +268,9 @@ func (n *Node) startCluster(running context.Context) error {
 	}
 	n.log.Info("Cluster name is " + name)
 	n.log.Info("Listening for route connections on " + n.ClusterAddr().String())
+	if opts.TLS != nil && opts.TLS.Config().InsecureSkipVerify {
+		n.log.Warn("The certificates of servers that this one connects to are not verified, as insecure wants it")
+	}
 	for _, u := range opts.Routes {
 		n.targets.configure(u)
 	}
