@@ -8,13 +8,14 @@
 //     cluster as well.
 //   - TestAuthScripts does so with testdata/auth, about users, permissions and accounts: both servers are
 //     started with the same configuration file.
+//   - TestScriptsOverWebSocket plays testdata/scripts inside WebSocket messages.
 //   - TestRandomConversations, TestRandomRoutes and TestRandomPermissions do the same with made up conversations;
 //     -conversations says how many, and -seed repeats one.
 //   - TestMesh… runs meshes of both kinds of servers; -kinds picks the mesh, as in -kinds=nns for two
 //     nats-servers and a shoal. TestUpgradePage and TestSeedServersPage follow a page of the
 //     documentation of nats-server, command by command.
 //   - TestClients, TestMany… and TestServer… run programs written with nats.go, TestNode… with the
-//     client libraries for Node.js.
+//     client libraries for Node.js, also over WebSocket, and TestBrowser… with those in Chromium.
 //   - TestChaos… break clusters on networks made for it, as scripts/chaos does; they need root.
 //   - TestReconnectStorm, TestSlowConsumers and TestGuessers put shoal under load.
 //   - TestSecrets… plant secrets everywhere and look for them in whatever comes out.

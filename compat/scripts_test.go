@@ -1,8 +1,10 @@
 package compat
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -53,6 +55,51 @@ func playFiles(t *testing.T, pattern string) {
 			})
 		}
 	}
+}
+
+// TestScriptsOverWebSocket replays the scripts for clients over WebSocket, where both servers have to send
+// what they send over TCP.
+func TestScriptsOverWebSocket(t *testing.T) {
+	files, err := filepath.Glob("testdata/scripts/*.txt")
+	must(t, err)
+	for _, file := range files {
+		scripts, err := script.ReadFile(file)
+		must(t, err)
+		topic := strings.TrimSuffix(filepath.Base(file), ".txt")
+		for _, s := range scripts {
+			if s.HalfCloses() || s.Timed() || s.Routed() {
+				continue
+			}
+			t.Run(topic+"/"+s.Name, func(t *testing.T) {
+				t.Parallel()
+				got, err := replayOverWebSocket(subject(), s)
+				must(t, err)
+				oracle, err := replayOverWebSocket(broker.Oracle, s)
+				if err != nil && strings.Contains(err.Error(), "'Unknown Protocol Operation'") {
+					return // which nats-server does not send over WebSocket
+				}
+				must(t, err)
+				if s.Differs == "" && oracle.Diff(got) != "" {
+					t.Error(oracle.Diff(got))
+				}
+			})
+		}
+	}
+}
+
+func replayOverWebSocket(kind broker.Kind, s *script.Script) (transcript script.Transcript, err error) {
+	settings := maps.Clone(s.Settings)
+	if settings == nil {
+		settings = broker.Settings{}
+	}
+	settings.AddConfig("websocket { listen: \"127.0.0.1:-1\", no_tls: true }\n")
+	server, err := broker.Start(kind, settings)
+	if err != nil {
+		return transcript, err
+	}
+	_, addr, _ := strings.Cut(server.WebSocket, "://")
+	transcript, err = s.Play(script.Target{Kind: kind.Name, Client: addr, WebSocket: true}, script.Whole)
+	return transcript, errors.Join(err, server.Stop())
 }
 
 // compare runs all replays of a script.

@@ -1,10 +1,13 @@
 package script
 
 import (
+	"context"
 	"net"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // conn is a connection that records what it receives.
@@ -44,12 +47,33 @@ func dial(name string, target Target, route, keepPings bool, r *replies, changed
 	if route {
 		addr = target.Cluster
 	}
-	socket, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	connect := overTCP
+	if target.WebSocket && !route {
+		connect = overWebSocket
+	}
+	socket, err := connect(addr)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{name: name, target: target, route: route, socket: socket, keepPings: keepPings, replies: r, changed: changed}
 	return c, nil
+}
+
+// dialTime bounds how long a connection may take to come about.
+const dialTime = 10 * time.Second
+
+func overTCP(addr string) (net.Conn, error) { return net.DialTimeout("tcp", addr, dialTime) }
+
+// overWebSocket returns a WebSocket connection as a stream.
+func overWebSocket(addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
+	defer cancel()
+	ws, _, err := websocket.Dial(ctx, "ws://"+addr, nil)
+	if err != nil {
+		return nil, err
+	}
+	ws.SetReadLimit(-1)
+	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), nil
 }
 
 // record reads until the end of the connection.

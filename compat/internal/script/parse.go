@@ -48,6 +48,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +82,12 @@ func (s *Script) Torn() bool { return s.options["torn"] }
 
 // Timed tells whether the script is about timers, and so takes its time.
 func (s *Script) Timed() bool { return s.options["timed"] }
+
+// HalfCloses reports whether a connection closes its sending half and goes on to read, for which WebSocket
+// has nothing.
+func (s *Script) HalfCloses() bool {
+	return slices.ContainsFunc(s.steps, func(s step) bool { return s.verb == sendEOF })
+}
 
 // Routed tells whether other servers take part.
 func (s *Script) Routed() bool { return len(s.routes) > 0 }

@@ -26,6 +26,8 @@ type Target struct {
 	Kind string
 	// Client and Cluster are the host:port for clients and, if any, for routes.
 	Client, Cluster string
+	// WebSocket has clients speak in WebSocket messages.
+	WebSocket bool
 }
 
 // player is one replay of a script.
