@@ -79,6 +79,9 @@ func newApp(args []string, std streams) *cli.App {
 			if settings.signal != "" {
 				return sendSignal(settings.signal)
 			}
+			if c.IsSet("config") && settings.configFile == "" {
+				return errors.New("--config: is empty, leave it out to run without a file")
+			}
 			for _, secret := range []string{"user", "pass", "auth"} {
 				// An unset variable in a script must not open the server to everybody.
 				if c.IsSet(secret) && c.String(secret) == "" {

@@ -95,6 +95,7 @@ func TestMistakes(t *testing.T) {
 		{"-p -1 --cluster nats://127.0.0.1:" + taken, "--cluster: " + taken + " is in use on 127.0.0.1, stop what listens there or take another port"},
 		{"-a 127.0.0.1 -p -1 --cluster nats://192.0.2.1:-1", "--cluster: 192.0.2.1 is not an address of this machine"},
 
+		{"--config=", "--config: is empty, leave it out to run without a file"},
 		{"--join a", "--join: it needs --cluster as well, for the port that peers connect to"},
 		{"--cluster a:1 --join a --no_gossip", "--join: there is nobody to join without gossip, leave --no_gossip out"},
 		{"--cluster a:1 --join nats://u:s3cret@a", `--join: "nats://xxxxx@a": takes no user and password, they are those of the cluster`},
