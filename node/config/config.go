@@ -188,6 +188,18 @@ func (l *loader) admitGuests() {
 	s.Auth.NoAuthUser = node.GlobalAccount
 }
 
+// checkPasswords makes sure that nobody becomes a user just by its name, unless that is whom everybody becomes.
+func (l *loader) checkPasswords() {
+	s := l.settings
+	for _, u := range s.Auth.Users {
+		switch {
+		case u.NKey != "", u.Password != "", s.Auth.MapCertificates, u.Name == s.Auth.NoAuthUser, u.Name == s.WebSocketAuth.NoAuthUser:
+		default:
+			l.errorf(l.users[u.Name], "user %q has no password, so whoever knows the name could be it", u.Name)
+		}
+	}
+}
+
 // checkAuth makes sure that the users make sense together.
 func (l *loader) checkAuth() {
 	if !l.settings.HasAuth() || len(l.errors) > 0 {

@@ -317,6 +317,7 @@ func TestErrors(t *testing.T) {
 		{"authorization { users: [ {user: u, password: p, permissions: { publish: \"a..b\" }} ] }", `user "u": permissions: publish allow`},
 		{"authorization { users: [ {user: u, password: p}], token: s3cret }", "a token and a list of users"},
 		{"no_auth_user: x", `1:1: `},
+		{"authorization { users: [ {user: u}, {user: guest} ] }\nno_auth_user: guest", `1:27: user "u" has no password`},
 		{"accounts { A { users: [ {user: u, password: p} ] } }\nauthorization { user: a, password: s3cret }", "2:1: authorization: there is a single user and a list of users"},
 		{"accounts { $G {} }", `1:12: accounts: "$G" is the account of who has none`},
 		{"accounts: [A, A]", `accounts: "A" is there twice`},

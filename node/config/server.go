@@ -43,6 +43,7 @@ func (l *loader) server(b *block) {
 	b.others()
 	b.done()
 	l.admitGuests()
+	l.checkPasswords()
 	l.checkAuth()
 	l.checkWebSocketAuth()
 }
