@@ -1,9 +1,12 @@
 package node
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -248,5 +251,55 @@ func TestTally(t *testing.T) {
 	eventually(t, "the receivers were active", func() bool {
 		page, _ := n.Connections(ConnectionQuery{Limit: 1})
 		return page[0].OutMsgs == 4 && time.Since(page[0].LastActivity) < patience
+	})
+}
+
+// TestConnectionsWhileTheyChange looks at everything while clients come, send and go. The race detector is the
+// one to complain.
+func TestConnectionsWhileTheyChange(t *testing.T) {
+	n := startNode(t, Options{MaxClosedClients: 50})
+	const clients, rounds = 4, 25
+	var working sync.WaitGroup
+	for i := range clients {
+		working.Go(func() {
+			for round := range rounds {
+				nc, err := net.Dial("tcp", n.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				fmt.Fprintf(nc, "%sSUB a.%d 1\r\nSUB a.* q 2\r\nPUB a.%d 1\r\nx\r\nUNSUB 1\r\nPING\r\n", named("x"), i, round)
+				nc.SetReadDeadline(time.Now().Add(patience))
+				for lines := bufio.NewScanner(nc); lines.Scan() && lines.Text() != "PONG"; {
+				}
+				nc.Close()
+			}
+		})
+	}
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			orders := ConnectionOrders()
+			n.Connections(ConnectionQuery{State: ConnectionAny, Sort: orders[i%len(orders)], Subscribed: true})
+			n.Connections(ConnectionQuery{Account: GlobalAccount, Subject: "a.>", User: "x"})
+			n.Subscriptions(SubscriptionQuery{Subject: "a.1"})
+			n.Accounts()
+			n.Index("")
+			n.Stats()
+		}
+	})
+	working.Wait()
+	close(stop)
+	looking.Wait()
+	eventually(t, "all are counted that have gone", func() bool {
+		s := n.Stats()
+		_, remembered := n.Connections(ConnectionQuery{State: ConnectionClosed})
+		return s.Connections == 0 && s.InMsgs == clients*rounds && s.Batch.Sum == clients*rounds && remembered == 50
 	})
 }
