@@ -67,9 +67,9 @@ func TestNodeWebSocket(t *testing.T) {
 	}
 }
 
-// startBrowser runs a browser until the end of the test, and a site that has the programs for JavaScript.
-// The site gives every visitor the cookies. Without a browser the test is skipped, but not where CI runs.
-func startBrowser(t *testing.T, cookies ...*http.Cookie) (*browser.Browser, *httptest.Server) {
+// newBrowser runs a browser until the end of the test. Without one the test is skipped, but not where CI
+// runs.
+func newBrowser(t *testing.T) *browser.Browser {
 	t.Helper()
 	if _, err := browser.Find(); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -77,10 +77,18 @@ func startBrowser(t *testing.T, cookies ...*http.Cookie) (*browser.Browser, *htt
 		}
 		t.Skip(err)
 	}
-	installNodeLibraries(t)
 	b, err := browser.Start()
 	must(t, err)
 	t.Cleanup(func() { must(t, b.Close()) })
+	return b
+}
+
+// startBrowser runs a browser until the end of the test, and a site that has the programs for JavaScript.
+// The site gives every visitor the cookies.
+func startBrowser(t *testing.T, cookies ...*http.Cookie) (*browser.Browser, *httptest.Server) {
+	t.Helper()
+	b := newBrowser(t)
+	installNodeLibraries(t)
 	files := http.FileServer(http.Dir("nodejs"))
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, c := range cookies {

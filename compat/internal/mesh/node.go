@@ -200,6 +200,9 @@ type Varz struct {
 	Connections   int `json:"connections"`
 }
 
+// MonitorURL is the address of the node's monitoring pages.
+func (n *Node) MonitorURL() string { return n.server.Monitor }
+
 // Varz asks for /varz.
 func (n *Node) Varz() (v Varz, err error) { return v, n.get("/varz", &v) }
 
