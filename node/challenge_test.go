@@ -292,7 +292,9 @@ func TestFakePeer(t *testing.T) {
 
 // TestFakeDialler has somebody connect who does not know the password.
 func TestFakeDialler(t *testing.T) {
-	a := startPeer(t, "a", secretCluster(), nil)
+	o := Options{ServerName: "a", AuthTimeout: patience, Cluster: secretCluster()}
+	o.Cluster.Host, o.Cluster.Port, o.Cluster.NoGossip = "127.0.0.1", RandomPort, true
+	a := startNode(t, o)
 	key := a.secrets.key("u", "opensesame")
 	const id, refused = "DIALLER", "-ERR 'Authorization Violation'\r\n"
 	for _, tt := range []struct {
