@@ -57,7 +57,7 @@ func (t *accounts) compile(opts *Options) (map[string]*terms, error) {
 	for _, o := range opts.Accounts {
 		t.obtain(o.Name)
 	}
-	compiled, err := compileAccounts(opts.Accounts, opts.Cluster.Name, t.obtain)
+	compiled, err := compileAccounts(withSystemExports(opts.Accounts, opts.SystemAccount), opts.Cluster.Name, t.obtain)
 	if err != nil {
 		return nil, err
 	}

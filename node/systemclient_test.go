@@ -235,3 +235,21 @@ func TestSubscribers(t *testing.T) {
 		}
 	}
 }
+
+func TestSystemExports(t *testing.T) {
+	for subject, ok := range map[string]bool{
+		"$SYS.REQ.ACCOUNT.A.CONNZ":   true,
+		"$SYS.REQ.ACCOUNT.A.STATZ":   true,
+		"$SYS.DEBUG.SUBSCRIBERS":     true,
+		"$SYS.REQ.ACCOUNT.B.CONNZ":   false,
+		"$SYS.REQ.ACCOUNT.*.STATZ":   false,
+		"$SYS.REQ.ACCOUNT.A.INFO":    false,
+		"$SYS.REQ.SERVER.PING.VARZ":  false,
+		"$SYS.REQ.SERVER.PING.CONNZ": false,
+	} {
+		im := Import{Account: SystemAccount, Subject: subject, Service: true}
+		if _, err := New(Options{Accounts: []AccountOptions{{Name: "A", Imports: []Import{im}}, {Name: "B"}}}); (err == nil) != ok {
+			t.Errorf("import of %s: %v", subject, err)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"shoal/node/auth"
 	"shoal/subjects"
 	"shoal/wire"
@@ -23,6 +25,26 @@ type Asker struct {
 	User, Account string
 	// Permissions are what the user may do, nil if that is everything.
 	Permissions *auth.Permissions
+}
+
+// systemExports are what the account of the system lets others import without being told: requests about
+// the importing account itself.
+var systemExports = []Export{
+	{Subject: "$SYS.REQ.ACCOUNT.*.CONNZ", Service: true, Response: ResponseStream, TokenPosition: 4},
+	{Subject: "$SYS.REQ.ACCOUNT.*.STATZ", Service: true, Response: ResponseStream, TokenPosition: 4},
+	{Subject: "$SYS.DEBUG.SUBSCRIBERS", Service: true},
+}
+
+// withSystemExports returns the accounts with these exports, which come after those that are configured.
+func withSystemExports(list []AccountOptions, system string) []AccountOptions {
+	list = slices.Clone(list)
+	i := slices.IndexFunc(list, func(o AccountOptions) bool { return o.Name == system })
+	if i < 0 {
+		i = len(list)
+		list = append(list, AccountOptions{Name: system})
+	}
+	list[i].Exports = append(slices.Clip(list[i].Exports), systemExports...)
+	return list
 }
 
 // systemImports returns the services of the account of the system that every account has, by the subject

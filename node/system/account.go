@@ -1,7 +1,9 @@
 package system
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -117,13 +119,14 @@ func (s *Service) countRequest(m *node.SystemMessage) {
 // countTime is how long other servers may take to count.
 const countTime = 500 * time.Millisecond
 
-// debugRequest answers how many subscriptions of the account match a subject, on all servers.
+// debugRequest answers how many subscriptions match a subject, on all servers: those of the account that
+// asks.
 func (s *Service) debugRequest(m *node.SystemMessage) {
 	subject, queue, _ := strings.Cut(strings.TrimSpace(string(m.Payload)), " ")
 	if m.Reply == "" || subject == "" {
 		return
 	}
-	account := s.node.Options().SystemAccount
+	account := s.asker(m)
 	n, _ := s.node.Subscribers(account, subject, queue)
 	answer := func() {
 		s.client.Publish(m.Reply, nil, func() []byte { return strconv.AppendInt(nil, int64(n), 10) })
@@ -146,4 +149,17 @@ func (s *Service) debugRequest(m *node.SystemMessage) {
 	if !s.long.start(ask) {
 		s.respond(&request{SystemMessage: m}, nil, &failure{http.StatusServiceUnavailable, "the server is busy, ask again"})
 	}
+}
+
+// asker returns the account that a request comes from. The server that a client has sent it to has noted
+// that in a header; without one it is that of the system.
+func (s *Service) asker(m *node.SystemMessage) string {
+	var info struct {
+		Account string `json:"acc"`
+		Through string `json:"svc"`
+	}
+	if value := headerValue(m.Header, "Nats-Request-Info"); value != "" && json.Unmarshal([]byte(value), &info) != nil {
+		return ""
+	}
+	return cmp.Or(info.Through, info.Account, s.node.Options().SystemAccount)
 }

@@ -150,18 +150,23 @@ const (
 
 // acceptedEncoding returns how an answer is to be encoded, empty if the header of the request does not ask.
 func acceptedEncoding(header []byte) string {
+	switch value := strings.ToLower(headerValue(header, "Accept-Encoding")); {
+	case value == "":
+		return ""
+	case strings.Contains(value, "snappy"), strings.Contains(value, "s2"):
+		return encodingSnappy
+	case strings.Contains(value, "gzip"):
+		return encodingGzip
+	}
+	return encodingNone
+}
+
+// headerValue returns the first value of a header, empty if there is none.
+func headerValue(header []byte, name string) string {
 	for line := range bytes.Lines(header) {
-		name, value, ok := strings.Cut(string(line), ":")
-		if !ok || !strings.EqualFold(name, "Accept-Encoding") {
-			continue
+		if key, value, ok := strings.Cut(string(line), ":"); ok && strings.EqualFold(key, name) {
+			return strings.TrimSpace(value)
 		}
-		switch value = strings.ToLower(value); {
-		case strings.Contains(value, "snappy"), strings.Contains(value, "s2"):
-			return encodingSnappy
-		case strings.Contains(value, "gzip"):
-			return encodingGzip
-		}
-		return encodingNone
 	}
 	return ""
 }

@@ -53,8 +53,11 @@ func start(t *testing.T, name string, peer *node.Node, reload func(context.Conte
 	}
 	opts := node.Options{
 		ServerName: name, Host: "127.0.0.1", Port: node.RandomPort, Authenticator: users, Tags: []string{"blue"},
-		Accounts: []node.AccountOptions{{Name: "A"}},
-		Cluster:  node.ClusterOptions{Name: "C", Host: "127.0.0.1", Port: node.RandomPort, NoGossip: true},
+		Accounts: []node.AccountOptions{{Name: "A", Imports: []node.Import{
+			{Account: node.SystemAccount, Subject: "$SYS.DEBUG.SUBSCRIBERS", Service: true, To: "count"},
+			{Account: node.SystemAccount, Subject: "$SYS.REQ.ACCOUNT.A.STATZ", Service: true, To: "stats"},
+		}}},
+		Cluster: node.ClusterOptions{Name: "C", Host: "127.0.0.1", Port: node.RandomPort, NoGossip: true},
 	}
 	if peer != nil {
 		opts.Cluster.Routes = []*url.URL{{Scheme: "nats", Host: peer.ClusterAddr().String()}}
@@ -361,6 +364,24 @@ func TestCounts(t *testing.T) {
 		if err != nil || string(m.Data) != want {
 			t.Errorf("%s: %v, %v", body, m, err)
 		}
+	}
+	one, _, _ := pair(t)
+	a := connect(t, one, "a", "p")
+	if _, err := a.SubscribeSync("count.a"); err != nil {
+		t.Fatal(err)
+	}
+	a.Flush()
+	// An account that imports it counts its own. What the client claims to be makes no difference.
+	for body, want := range map[string]string{"count.a": "1", "count.me": "0"} {
+		q := nats.NewMsg("count")
+		q.Data = []byte(body)
+		q.Header.Set("Nats-Request-Info", `{"acc":"$SYS"}`)
+		if m, err := a.RequestMsg(q, patience); err != nil || string(m.Data) != want {
+			t.Errorf("%s of an account: %v, %v", body, m, err)
+		}
+	}
+	if m, err := a.Request("stats", nil, patience); err != nil || !strings.Contains(string(m.Data), `"acc":"A"`) {
+		t.Errorf("statistics of an account: %v, %v", m, err)
 	}
 	m, err := nc.Request("$SYS.REQ.ACCOUNT.NSUBS", []byte(`{"acc":"$SYS","subject":"count.>"}`), patience)
 	if err != nil || string(m.Data) != "3" && string(m.Data) != "0" { // of the one that was first
