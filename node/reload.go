@@ -70,6 +70,9 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 // mayBecome returns an error if what other says cannot be had without a new start.
 func (o *Options) mayBecome(other *Options) error {
 	a, b := &o.Cluster, &other.Cluster
+	if (o.WebSocket != nil) != (other.WebSocket != nil) {
+		return errors.New("websocket port: it cannot be opened or closed while the server runs, restart it")
+	}
 	v, w := o.WebSocket.fixed(), other.WebSocket.fixed()
 	for _, option := range []struct {
 		name     string

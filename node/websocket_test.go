@@ -684,3 +684,39 @@ func maskedFrame(first byte, payload string) []byte {
 	}
 	return b
 }
+
+// TestWebSocketReload changes what can change while clients are connected, and what cannot.
+func TestWebSocketReload(t *testing.T) {
+	n := startWeb(t, Options{}, nil)
+	p := webPeer(t, n, nil, quiet+"SUB a 1\r\n")
+	p.sync()
+	page := &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://example.com"}}}
+	change := func(f func(*Options)) error {
+		o := *n.options()
+		w := *o.WebSocket
+		o.WebSocket = &w
+		f(&o)
+		return n.Reload(t.Context(), o)
+	}
+	if err := change(func(o *Options) { o.WebSocket.AllowedOrigins = []string{"https://other.example"} }); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := websocket.Dial(t.Context(), n.WebSocketURL(), page); err == nil {
+		t.Error("the page of another origin is let in")
+	}
+	if err := change(func(o *Options) { o.WebSocket.AllowedOrigins = []string{"https://example.com"} }); err != nil {
+		t.Fatal(err)
+	}
+	webPeer(t, n, page, quiet+"PUB a 1\r\n1\r\n")
+	p.want(message("a", "1", "1"))
+	for want, f := range map[string]func(*Options){
+		"websocket port: it cannot be opened or closed":          func(o *Options) { o.WebSocket = nil },
+		"websocket port: it cannot change":                       func(o *Options) { o.WebSocket.Port = 8080 },
+		"websocket handshake_timeout: it cannot change":          func(o *Options) { o.WebSocket.HandshakeTimeout = time.Hour },
+		`websocket allowed_origins: "x" is not an origin, write`: func(o *Options) { o.WebSocket.AllowedOrigins = []string{"x"} },
+	} {
+		if err := change(f); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got error %v, want %s", err, want)
+		}
+	}
+}
