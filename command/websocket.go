@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 
@@ -77,10 +78,13 @@ func (s *settings) prepareWebSocket() (err error) {
 	if reflect.DeepEqual(who, s.Auth) {
 		return nil
 	}
-	if w.Authenticator, err = auth.New(who); err != nil {
+	users, err := auth.New(who)
+	if err != nil {
 		return s.place(fmt.Errorf("websocket authorization: %w", err))
 	}
-	return nil
+	// What there is to say about the system user has been said.
+	w.Authenticator, err = s.systemUser.beside(users, s.Node.SystemAccount, slog.New(slog.DiscardHandler))
+	return err
 }
 
 // originsValue is a list of origins.

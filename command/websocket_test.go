@@ -49,8 +49,13 @@ func TestWebSocketFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t, "-c", file)
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, "-c", file, "--sys_user", "sys", "--sys_pass_file", password)
 	echoOver(t, s.urls.WebSocket[0], nats.RootCAs(a.CAFile))
+	echoOver(t, s.urls.WebSocket[0], nats.RootCAs(a.CAFile), nats.UserInfo("sys", "s3cret"))
 	if _, err := nats.Connect(s.url()); err == nil {
 		t.Error("others need no user either")
 	}

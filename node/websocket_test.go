@@ -720,3 +720,33 @@ func TestWebSocketReload(t *testing.T) {
 		}
 	}
 }
+
+// TestWebSocketIdle has many connections that never become those of clients. Nobody notices them, and a node
+// does not wait for them when it stops.
+func TestWebSocketIdle(t *testing.T) {
+	p := newPKI(t)
+	for name, tune := range map[string]func(*WebSocketOptions){
+		"clear": func(o *WebSocketOptions) { o.HandshakeTimeout = time.Hour },
+		"TLS":   func(o *WebSocketOptions) { o.TLS, o.HandshakeTimeout = p.options(nil), time.Hour },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := startWeb(t, Options{MaxConnections: 1}, tune)
+			for i := range 300 {
+				nc, err := net.Dial("tcp", n.WebSocketAddr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer nc.Close()
+				io.WriteString(nc, []string{"", "GET / HT", "\x16\x03\x01"}[i%3])
+			}
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: p.client("")}}
+			defer client.CloseIdleConnections()
+			webPeer(t, n, &websocket.DialOptions{HTTPClient: client}, quiet).sync()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := n.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
