@@ -17,7 +17,10 @@ import (
 // that ends because the node does. Closing it with unread bytes would reset it, and the other side
 // might never see why.
 const (
-	lingerTime  = 200 * time.Millisecond
+	lingerTime = 200 * time.Millisecond
+	// alertTime is the same for the alert by which TLS says why there is no handshake. Whoever gets it has
+	// a good deal to compute first, and may write before it reads.
+	alertTime   = time.Second
 	lingerBytes = 1 << 20
 )
 
@@ -175,8 +178,10 @@ func (c *conn) conclude(err error) {
 	}
 	switch {
 	case !flushed && c.sock.tls != nil: // somebody is still writing
-	case e.text != "", e.reason == reasonTLSHandshake && !isProbe(e.err):
-		c.linger() // the other side should see why, be it in an alert of TLS
+	case e.reason == reasonTLSHandshake && !isProbe(e.err):
+		c.linger(alertTime)
+	case e.text != "":
+		c.linger(lingerTime) // the other side should see why
 	case e.reason == reasonServerShutdown && !c.isRoute:
 		c.hearOut()
 	case c.sock.tls != nil:
@@ -388,10 +393,10 @@ func (c *conn) hearOut() {
 }
 
 // linger lets the other side read the error before the connection is torn down.
-func (c *conn) linger() {
+func (c *conn) linger(d time.Duration) {
 	half, ok := c.sock.stream().(interface{ CloseWrite() error })
 	if ok && half.CloseWrite() == nil {
-		c.ignore(lingerTime)
+		c.ignore(d)
 	}
 }
 
