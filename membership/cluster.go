@@ -293,7 +293,7 @@ func (c *Cluster) Members() []Member { return c.view.members() }
 func (c *Cluster) Member(id string) (Member, bool) { return c.view.member(id) }
 
 // Contacted reports whether this node has compared notes with another member, so that Members has all whom
-// that one knew. Changed has a value when it becomes so.
+// that one knew, or has no seed but itself. Changed has a value when it becomes so.
 func (c *Cluster) Contacted() bool { return c.joiner.contacted.Load() }
 
 // Changed has a value when Members has changed since the last value was taken. It is for one reader.

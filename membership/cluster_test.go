@@ -57,6 +57,24 @@ func TestALoneNodeIsAMember(t *testing.T) {
 	}
 }
 
+// TestASeedThatIsTheNodeItself checks that a node waits for nobody when its only seed is its own address, as in
+// a StatefulSet whose first pod looks its Service up, also when another has found it meanwhile.
+func TestASeedThatIsTheNodeItself(t *testing.T) {
+	t.Parallel()
+	nw := newNetwork()
+	a := prepare(t, nw, "127.0.0.1:0")
+	a.start("a", []string{a.addr})
+	b := startNode(t, nw, "b", []string{a.addr})
+	for _, n := range []*testNode{a, b} {
+		eventually(t, "contacted", func() string {
+			if !n.Contacted() {
+				return n.o.Name + " still waits for its seeds"
+			}
+			return ""
+		})
+	}
+}
+
 func TestCrashAndLeave(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, newNetwork(), 4)

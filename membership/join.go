@@ -38,7 +38,8 @@ type joiner struct {
 	wake    chan struct{} // capacity 1: there may be somebody new to contact
 	resync  chan string   // addresses to compare notes with again, soon
 	aliases map[string]time.Time
-	// contacted says that notes were compared with somebody, and that the members are what came of it.
+	// contacted says that notes were compared with somebody, and that the members are what came of it, or that
+	// there is no seed to compare them with.
 	contacted atomic.Bool
 
 	mu   sync.Mutex // guards the rest
@@ -154,6 +155,10 @@ func (j *joiner) round(ctx context.Context) {
 	})
 	maps.DeleteFunc(j.aliases, func(_ string, until time.Time) bool { return now.After(until) })
 	if len(list) == 0 {
+		if len(errs) == 0 {
+			// The seeds are this node itself, or have compared notes with it before it could do so with them.
+			j.settled()
+		}
 		return
 	}
 	rand.Shuffle(len(list), func(a, b int) { list[a], list[b] = list[b], list[a] })
@@ -220,15 +225,20 @@ func (j *joiner) exchange(ctx context.Context, addr string) error {
 // joined notes that notes were compared with addr, before which so many members were known to live.
 func (j *joiner) joined(ctx context.Context, addr string, before int) {
 	j.c.settle(ctx)
-	if !j.contacted.Swap(true) {
-		j.c.view.signal()
-	}
+	j.settled()
 	if now := j.c.list.NumMembers(); now > before {
 		j.c.o.Logger.Info("Joined members", "via", addr, "members", now)
 		select {
 		case j.resync <- addr:
 		default:
 		}
+	}
+}
+
+// settled notes that the node need not wait for seeds any more to learn who is there.
+func (j *joiner) settled() {
+	if !j.contacted.Swap(true) {
+		j.c.view.signal()
 	}
 }
 
