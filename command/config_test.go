@@ -110,6 +110,9 @@ func TestServerWithConfig(t *testing.T) {
 	if status, _ := fetch(t, s.urls.Monitoring[0]+"/a/varz"); status != http.StatusOK {
 		t.Errorf("/a/varz has status %d", status)
 	}
+	if status, body := fetch(t, s.urls.Monitoring[0]+"/a"); status != http.StatusOK || !strings.Contains(body, "<html") {
+		t.Errorf("/a has status %d", status)
+	}
 	if status, _ := fetch(t, s.urls.Monitoring[0]+"/varz"); status != http.StatusNotFound {
 		t.Errorf("/varz has status %d", status)
 	}

@@ -59,11 +59,16 @@ func (m *monitored) monitoringPorts() (http, https int) {
 	}
 }
 
-// below returns a handler that has the pages of another one below the base path.
+// below returns a handler that has the pages of another one below the base path. The path itself leads to the
+// first page, whose parts are relative to it.
 func (m *monitored) below(pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler := pages
 		if base := strings.Trim(m.settings().Monitor.BasePath, "/"); base != "" {
+			if r.URL.Path == "/"+base {
+				http.Redirect(w, r, "/"+base+"/", http.StatusTemporaryRedirect)
+				return
+			}
 			handler = http.StripPrefix("/"+base, pages)
 		}
 		handler.ServeHTTP(w, r)

@@ -92,6 +92,8 @@ func TestDashboard(t *testing.T) {
 		s := &seen{t, ctx, page}
 		s.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true})
 		s.await(`document.documentElement.scrollWidth <= 390`)
+		const servers = `document.querySelector("#connections-form select")` // a server may be named after its machine
+		s.await(`!` + servers + `.add(new Option("a.long.name.".repeat(9))) && document.documentElement.scrollWidth <= 390`)
 		const ground = `getComputedStyle(document.body).backgroundColor`
 		for scheme, want := range map[string]string{"light": "rgb(246, 248, 249)", "dark": "rgb(16, 23, 28)"} {
 			s.call("Emulation.setEmulatedMedia", map[string]any{
