@@ -389,6 +389,73 @@ func TestAccountsAcrossMesh(t *testing.T) {
 	}
 }
 
+// TestAnswersReachOtherNodes has answers awaited at other nodes than the one at which was asked, as by a
+// client that has moved meanwhile.
+func TestAnswersReachOtherNodes(t *testing.T) {
+	var nodes []*Node
+	for i := range 3 {
+		nodes = append(nodes, startTenantPeer(t, fmt.Sprintf("n%d", i), nodes))
+	}
+	waitForMesh(t, nodes)
+	service := dial(t, nodes[0], as("A")+"SUB list.* 1\r\n")
+	service.sync()
+	client := dial(t, nodes[1], as("B"))
+	client.sync()
+	eventually(t, "the service is known", func() bool { return matches(nodes[1], "A", "list.x") })
+	known := func(subject string) {
+		t.Helper()
+		eventually(t, subject+" is known", func() bool { return matches(nodes[1], "B", subject) })
+	}
+	ask := func(inbox string) (reply string) {
+		t.Helper()
+		client.send("PUB list.x " + inbox + " 2\r\nhi\r\n")
+		return service.requested("list.x", "1", "hi")
+	}
+
+	for i, n := range nodes {
+		s := dial(t, n, as("B")+fmt.Sprintf("SUB alone.%d 7\r\n", i))
+		s.sync()
+		known(fmt.Sprintf("alone.%d", i))
+		reply := ask(fmt.Sprintf("alone.%d", i))
+		for range 3 {
+			service.send("PUB " + reply + " 2\r\nok\r\n")
+			s.want(message(fmt.Sprintf("alone.%d", i), "7", "ok"))
+		}
+		s.nc.Close()
+	}
+
+	// A client of the same node changes neither that, nor who is chosen of a queue group.
+	var all []*peer
+	for i, n := range nodes {
+		s := dial(t, n, as("B")+fmt.Sprintf("SUB all 7\r\nSUB node.%d 8\r\n", i))
+		s.sync()
+		known(fmt.Sprintf("node.%d", i))
+		all = append(all, s)
+	}
+	member := dial(t, nodes[2], as("B")+"SUB all q 9\r\nSUB member 8\r\n")
+	member.sync()
+	known("member")
+	reply := ask("all")
+	for range 3 {
+		service.send("PUB " + reply + " 2\r\nok\r\n")
+		for _, s := range all {
+			s.want(message("all", "7", "ok"))
+		}
+		member.want(message("all", "9", "ok"))
+	}
+	// What a peer sends in the account itself goes no further.
+	all[0].send("PUB all 2\r\nho\r\n")
+	for _, s := range all {
+		s.want(message("all", "7", "ho"))
+	}
+	for _, s := range append(all, member, service) {
+		if s == member {
+			s.want(message("all", "9", "ho"))
+		}
+		s.sync()
+	}
+}
+
 func startTenantPeer(t *testing.T, name string, others []*Node) *Node {
 	cluster := ClusterOptions{Host: "127.0.0.1", Port: RandomPort, NoGossip: true}
 	for _, other := range others {

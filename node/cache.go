@@ -47,7 +47,14 @@ type entry struct {
 	bytes  int64   // as it was counted, see size
 }
 
-// page is the entries of one account.
+// place is what the entries of a page are for: messages in an account, and whether they go on to peers
+// although a peer has sent them.
+type place struct {
+	account *account
+	onward  bool
+}
+
+// page is the entries of one place.
 type page struct {
 	entries map[string]*entry
 	last    *entry // the one found last
@@ -60,10 +67,10 @@ type cache struct {
 	batch *batch
 	total *atomic.Int64 // bytes of all caches of the node
 
-	account *account // the current one
-	index   *subjects.Index[*subscription]
+	place // the current one
+	index *subjects.Index[*subscription]
 	page
-	others    map[*account]page
+	others    map[place]page
 	receivers map[*conn]*receiver
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
@@ -99,16 +106,22 @@ func (c *cache) init(self *conn, b *batch) {
 	c.index = c.account.index
 }
 
-// enter has the following lookups be about that account.
-func (c *cache) enter(a *account) {
-	if c.account == a {
+// enter has the following lookups be about messages that the connection sends in an account.
+func (c *cache) enter(a *account) { c.move(place{account: a}) }
+
+// answer has the following lookups be about responses that come into an account from another one. No peer
+// has seen them there, even if a peer has sent them.
+func (c *cache) answer(a *account) { c.move(place{account: a, onward: c.self.isRoute}) }
+
+func (c *cache) move(to place) {
+	if c.place == to {
 		return
 	}
 	if c.others == nil {
-		c.others = make(map[*account]page)
+		c.others = make(map[place]page)
 	}
-	c.others[c.account] = c.page
-	c.account, c.index, c.page = a, a.index, c.others[a]
+	c.others[c.place] = c.page
+	c.place, c.index, c.page = to, to.account.index, c.others[to]
 }
 
 // lookup returns who receives messages to subject. The entry is valid until the next call, or
@@ -239,9 +252,10 @@ func (e *entry) size() int64 {
 }
 
 // excluded reports whether s does not receive what comes from the reader's own connection. A message
-// travels from one server to another but once, so what comes from a peer goes to clients only.
+// travels from one server to another but once, so what comes from a peer goes to clients only, unless it
+// has come into another account here.
 func (c *cache) excluded(s *subscription) bool {
-	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute
+	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute && !c.onward
 }
 
 // shown returns the subscription that a message found by s is delivered to, and the subject that it has

@@ -34,7 +34,7 @@ func (w *work) choose(e *entry, op *wire.Op) {
 		return
 	}
 	w.chosen = append(w.chosen[:0], e.groups...)
-	if w.cache.self.isRoute && !w.answering {
+	if w.cache.self.isRoute && !w.cache.onward {
 		for _, name := range op.Queues {
 			var g *group
 			if q := e.queue(string(name)); q != nil {

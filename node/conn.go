@@ -115,7 +115,6 @@ type work struct {
 	chosen         []*group     // memory for picks
 	peers          []*group     // that get the current message
 	unserved       [][]byte     // queue groups named by a peer that have no member here
-	answering      bool         // the message has come from another account, so no peer has chosen members
 	tail, stripped []byte
 	shown          []byte // the subject that clients are to see instead of that of the message
 	line           []byte // memory for what precedes the tail, if that is not the same every time

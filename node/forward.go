@@ -92,14 +92,14 @@ func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
 	if !ok {
 		return false
 	}
-	home := w.cache.account
+	home := w.cache.place
 	request := *op
 	request.Subject, request.Tail = []byte(subject), nil
 	w.introduce(&request)
 	w.redirect(&request, s.to, s.once, s.threshold)
 	w.cache.enter(s.to)
 	delivered := w.deliverAll(w.lookup(&request), &request, depth)
-	w.cache.enter(home)
+	w.cache.move(home)
 	if !delivered {
 		s.to.replies.drop(string(request.Reply))
 	}
@@ -123,7 +123,8 @@ func (w *work) redirect(op *wire.Op, other *account, once bool, threshold time.D
 
 // answer delivers the response of a service in the account that has asked.
 func (w *work) answer(op *wire.Op) bool {
-	here := w.cache.account
+	home := w.cache.place
+	here := home.account
 	o := here.replies.take(string(op.Subject))
 	if o == nil {
 		return false
@@ -131,11 +132,9 @@ func (w *work) answer(op *wire.Op) bool {
 	response := *op
 	response.Subject, response.Queues = []byte(o.subject), nil
 	w.redirect(&response, o.to, o.once, o.threshold)
-	w.cache.enter(o.to)
-	w.answering = true
+	w.cache.answer(o.to)
 	delivered := w.deliverAll(w.cache.lookup(response.Subject), &response, 0)
-	w.answering = false
-	w.cache.enter(here)
+	w.cache.move(home)
 	if !delivered {
 		o.to.replies.drop(string(response.Reply))
 	}
