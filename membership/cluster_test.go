@@ -494,6 +494,36 @@ func TestRuntimeJoin(t *testing.T) {
 	}
 }
 
+// TestWhoHasLeftIsNotLookedFor checks that an address that was learned elsewhere is given up when the member
+// there has said goodbye, as each server does in an upgrade.
+func TestWhoHasLeftIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	nw := newNetwork()
+	a, b := startNode(t, nw, "a", nil), startNode(t, nw, "b", nil)
+	a.Hint(b.addr)
+	together(t, []*testNode{a, b})
+	if err := b.Leave(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "b has left", func() string {
+		if m, _ := a.Member(b.o.ID); m.Liveness != Left {
+			return fmt.Sprintf("it is %v", m.Liveness)
+		}
+		return ""
+	})
+	b.kill()
+	a.joiner.nudge()
+	eventually(t, "b is not looked for", func() string {
+		if list, _ := a.joiner.seeds.addresses(context.Background(), time.Now()); len(list) > 0 {
+			return fmt.Sprint("it looks for ", list)
+		}
+		return ""
+	})
+	if h := a.Health(); h.LastJoin != "" {
+		t.Error(h.LastJoin)
+	}
+}
+
 // TestProtocolMismatch has a server that speaks a later protocol meet one that lives.
 func TestProtocolMismatch(t *testing.T) {
 	t.Parallel()

@@ -141,13 +141,19 @@ func vary(d time.Duration) time.Duration {
 // round contacts all seeds once that are not members that live.
 func (j *joiner) round(ctx context.Context) {
 	now := time.Now()
+	there, left := make(map[string]bool), make(map[string]bool)
+	for _, m := range j.c.view.members() {
+		there[m.Gossip] = there[m.Gossip] || m.Lives()
+		left[m.Gossip] = left[m.Gossip] || m.Liveness == Left
+	}
+	for addr := range left {
+		if !there[addr] {
+			j.seeds.unhint(addr) // it has said goodbye
+		}
+	}
 	list, errs := j.seeds.addresses(ctx, now)
 	for name, err := range errs {
 		j.failed(name, fmt.Errorf("cannot resolve it: %w", err))
-	}
-	there := make(map[string]bool)
-	for _, m := range j.c.view.members() {
-		there[m.Gossip] = m.Lives()
 	}
 	alone := j.c.alone()
 	list = slices.DeleteFunc(list, func(addr string) bool {

@@ -171,6 +171,13 @@ func (s *seeds) hint(addr string, until time.Time) bool {
 	return !ok
 }
 
+// unhint takes an address back that was learned elsewhere.
+func (s *seeds) unhint(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.hints, addr)
+}
+
 // addresses returns all addresses as they are now, and what could not be resolved.
 func (s *seeds) addresses(ctx context.Context, now time.Time) (list []string, errs map[string]error) {
 	s.mu.Lock()
