@@ -85,7 +85,7 @@ func (n *Node) infoFor(c *client, urls []string, connected bool) *wire.ServerInf
 		info.TLSAvailable = info.TLSRequired
 	case t != nil && c.sock.raw != nil:
 		info.TLSRequired = !t.AllowPlain || c.secureFirst
-		info.TLSAvailable = !info.TLSRequired
+		info.TLSAvailable = t.AllowPlain
 		info.TLSVerify = t.Config().ClientAuth == tls.RequireAndVerifyClientCert
 	}
 	if n.options().Cluster.Port != 0 {

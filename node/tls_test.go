@@ -358,7 +358,7 @@ func TestTLSHandshakeFirst(t *testing.T) {
 	p := newPKI(t)
 	first := func(t *testing.T, n *Node) {
 		secure := tls.Client(bare(t, n), p.client(""))
-		if info := readInfo(t, secure); !info.TLSRequired {
+		if info := readInfo(t, secure); !info.TLSRequired || info.TLSAvailable != n.options().TLS.AllowPlain {
 			t.Errorf("INFO %+v", info)
 		}
 		asPeer(t, secure, quiet+"PING\r\n").want("PONG\r\n")
@@ -379,13 +379,14 @@ func TestTLSHandshakeFirst(t *testing.T) {
 	})
 	t.Run("with a delay, or plain", func(t *testing.T) {
 		n := startNode(t, Options{TLS: p.options(func(f *certs.Files) {
-			f.HandshakeFirst, f.HandshakeDelay, f.AllowPlain = true, 20*time.Millisecond, true
+			f.HandshakeFirst, f.HandshakeDelay, f.AllowPlain = true, 500*time.Millisecond, true
 		})})
 		nc, info := plain(t, n)
 		if info.TLSRequired || !info.TLSAvailable {
 			t.Errorf("INFO %+v", info)
 		}
 		asPeer(t, nc, quiet+"PING\r\n").want("PONG\r\n")
+		first(t, n)
 	})
 }
 
