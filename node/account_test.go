@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"shoal/node/auth"
 	"shoal/subjects"
@@ -281,6 +282,32 @@ func TestServiceImportWithoutService(t *testing.T) {
 	defer replies.mu.Unlock()
 	if owed := len(replies.owed); owed != 0 {
 		t.Errorf("%d replies are still awaited", owed)
+	}
+}
+
+// TestRepliesAreBounded has an account ask without end, which costs no other account its replies.
+func TestRepliesAreBounded(t *testing.T) {
+	n := startTenants(t)
+	r := &n.accounts.get("A").replies
+	ask := func(account string) string {
+		subject, _ := r.expect(&owed{to: n.accounts.get(account), once: true, threshold: time.Hour})
+		return subject
+	}
+	other, first, second := ask("C"), ask("B"), ask("B")
+	var last string
+	for range maxOwed - 1 {
+		last = ask("B")
+	}
+	if r.take(first) != nil {
+		t.Error("the oldest reply is still awaited")
+	}
+	for _, subject := range []string{other, second, last} {
+		if r.take(subject) == nil {
+			t.Errorf("%s is not awaited any more", subject)
+		}
+	}
+	if owed, waiting := len(r.owed), r.waiting[n.accounts.get("B")].Len(); owed != maxOwed-2 || waiting != owed || len(r.waiting) != 1 {
+		t.Errorf("%d replies are awaited, %d in B, of %d accounts", owed, waiting, len(r.waiting))
 	}
 }
 

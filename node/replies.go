@@ -1,6 +1,7 @@
 package node
 
 import (
+	"container/list"
 	"crypto/rand"
 	"encoding/base64"
 	"sync"
@@ -19,8 +20,13 @@ type replies struct {
 	mu        sync.Mutex // guards the rest
 	announced bool       // peers know of the prefix
 	owed      map[string]*owed
+	waiting   map[*account]*list.List // the subjects of those awaited in an account, the oldest first
 	sweep     alarm
 }
+
+// maxOwed is how many replies may be awaited in an account at once, some 40 MiB. More than that are
+// requests to a service that does not answer, and cost only those who make them.
+const maxOwed = 1 << 17
 
 // owed is a reply that is awaited.
 type owed struct {
@@ -29,6 +35,7 @@ type owed struct {
 	once      bool
 	threshold time.Duration
 	until     time.Time
+	at        *list.Element // among those that are waiting
 }
 
 // sweepEvery is how often replies are looked through for those that never came.
@@ -56,10 +63,20 @@ func (r *replies) expect(o *owed) (subject string, news bool) {
 	defer r.mu.Unlock()
 	if r.owed == nil {
 		r.owed = make(map[string]*owed)
+		r.waiting = make(map[*account]*list.List)
 	}
 	if len(r.owed) == 0 {
 		r.account.node.alarms.set(&r.sweep, now.Add(sweepEvery))
 	}
+	waiting := r.waiting[o.to]
+	if waiting == nil {
+		waiting = list.New()
+		r.waiting[o.to] = waiting
+	}
+	if waiting.Len() == maxOwed {
+		r.forget(waiting.Front().Value.(string))
+	}
+	o.at = waiting.PushBack(subject)
 	r.owed[subject] = o
 	if news = !r.announced; news {
 		r.announced = true
@@ -78,7 +95,7 @@ func (r *replies) take(subject string) *owed {
 	case o == nil:
 		return nil
 	case o.once || now.After(o.until):
-		delete(r.owed, subject)
+		r.forget(subject)
 	default:
 		again := *o // the one before may be in use
 		again.until = now.Add(o.threshold)
@@ -94,7 +111,20 @@ func (r *replies) take(subject string) *owed {
 func (r *replies) drop(subject string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forget(subject)
+}
+
+// forget forgets a reply, if it is awaited. The caller holds mu.
+func (r *replies) forget(subject string) {
+	o := r.owed[subject]
+	if o == nil {
+		return
+	}
 	delete(r.owed, subject)
+	waiting := r.waiting[o.to]
+	if waiting.Remove(o.at); waiting.Len() == 0 {
+		delete(r.waiting, o.to)
+	}
 }
 
 // prune is the alarm that forgets what never came.
@@ -103,7 +133,7 @@ func (r *replies) prune(now time.Time) time.Time {
 	defer r.mu.Unlock()
 	for subject, o := range r.owed {
 		if now.After(o.until) {
-			delete(r.owed, subject)
+			r.forget(subject)
 		}
 	}
 	if len(r.owed) == 0 {
