@@ -105,10 +105,6 @@ func useTLS(server *broker.Server, options []nats.Option) string {
 	options = append(slices.Clone(options), nats.Timeout(patience), nats.NoReconnect(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
 	nc, err := nats.Connect(server.URL(), options...)
-	// A server that closes at once may have its last words overtaken by a reset.
-	for tries := 1; err != nil && plainWords(err) == connectionLost && tries < 4; tries++ {
-		nc, err = nats.Connect(server.URL(), options...)
-	}
 	if err != nil {
 		return plainWords(err)
 	}
@@ -139,14 +135,11 @@ func useTLS(server *broker.Server, options []nats.Option) string {
 	return secure + ", " + got
 }
 
-// connectionLost is what is left of an alert, a reset or an end, of which it is a matter of time which it is.
-const connectionLost = "connection lost"
-
 // plainWords is an error without what differs from run to run.
 func plainWords(err error) string {
 	var op *net.OpError
-	if errors.As(err, &op) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "EOF") {
-		return connectionLost
+	if errors.As(err, &op) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "EOF") || errors.Is(err, nats.ErrAuthorization) {
+		return "refused" // by an error, an alert, a reset or an end, which is a matter of time
 	}
 	return err.Error()
 }
