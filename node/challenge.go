@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"shoal/node/auth"
 	"shoal/wire"
@@ -70,8 +71,25 @@ func (r *route) challenge() string {
 	return r.proof.nonce
 }
 
-// authenticate decides whether whoever has connected may become a peer.
+// authenticate decides whether whoever has connected may become a peer. Its address pays for what is
+// refused, as that of a client does.
 func (r *route) authenticate(o *wire.ConnectOptions) error {
+	failures, ip := r.node.peerFailures, r.ip()
+	expensive := o.ShoalProof == "" && r.node.options().Cluster.hashed()
+	refused := &ending{reason: reasonAuthFailure, err: auth.ErrBusy}
+	if _, ok := failures.Allow(ip, time.Now()); ok || !expensive {
+		if refused = r.examine(o); refused == nil {
+			return nil
+		}
+	} else {
+		expensive = false // nothing was hashed
+	}
+	refused.hold = failures.Failed(ip, expensive, time.Now())
+	return refused
+}
+
+// examine looks at the credentials or the proof of whoever has connected, and returns nil if they are good.
+func (r *route) examine(o *wire.ConnectOptions) *ending {
 	own := &r.node.options().Cluster
 	p := &r.proof
 	switch {
@@ -98,7 +116,7 @@ func (r *route) authenticate(o *wire.ConnectOptions) error {
 	return nil
 }
 
-func refusedLogin(err error) error {
+func refusedLogin(err error) *ending {
 	return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
 }
 

@@ -374,6 +374,39 @@ func TestFakeDialler(t *testing.T) {
 }
 
 // TestHashedPassword has nodes meet of which one knows the password only as a hash.
+// TestGuessersOfTheClusterPassword has somebody try passwords: answers come late in the end, and a hash is not
+// compared without end. Clients are not concerned.
+func TestGuessersOfTheClusterPassword(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("opensesame"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, password := range map[string]string{"clear": "opensesame", "hashed": string(hash)} {
+		t.Run(name, func(t *testing.T) {
+			o := ClusterOptions{Name: "C", User: "u", Password: password, NoGossip: true}
+			n := startPeer(t, "n", o, nil)
+			busy := 0
+			for range 25 {
+				p := dialRoute(t, n, `CONNECT {"user":"u","pass":"guess","name":"X","cluster":"C"}`+"\r\n")
+				p.nc.SetReadDeadline(time.Now().Add(patience))
+				got, _ := io.ReadAll(p.r)
+				if len(got) == 0 {
+					busy++
+				}
+			}
+			if hashed := name == "hashed"; (busy > 0) != hashed {
+				t.Errorf("%d guesses were refused without a look", busy)
+			}
+			if n.peerFailures.Failed("127.0.0.1", false, time.Now()) == 0 {
+				t.Error("the next guess is not held back")
+			}
+			if n.failures.Failed("127.0.0.1", false, time.Now()) > 0 {
+				t.Error("clients of that address are held back")
+			}
+		})
+	}
+}
+
 func TestHashedPassword(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("opensesame"), bcrypt.MinCost)
 	if err != nil {

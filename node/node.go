@@ -73,7 +73,8 @@ type Node struct {
 	members       members
 	asks          asks
 	secrets       secrets
-	failures      *auth.Failures // of logins
+	failures      *auth.Failures // of logins of clients
+	peerFailures  *auth.Failures // and of peers: who guesses at one port is to disturb nobody at the other
 	drain         drain
 	failure       atomic.Pointer[error] // why the node has stopped by itself
 
@@ -123,8 +124,10 @@ func New(opts Options) (*Node, error) {
 		firstPing:  firstPing,
 		wideFanOut: wideFanOut,
 		failures:   auth.NewFailures(),
-		dialWake:   make(chan struct{}, 1),
-		done:       make(chan struct{}),
+
+		peerFailures: auth.NewFailures(),
+		dialWake:     make(chan struct{}, 1),
+		done:         make(chan struct{}),
 	}
 	n.opts.Store(&opts)
 	n.trace.Store(opts.Logger.Enabled(context.Background(), LevelTrace))
