@@ -74,22 +74,16 @@ func (r *route) challenge() string {
 // authenticate decides whether whoever has connected may become a peer. Its address pays for what is
 // refused, as that of a client does.
 func (r *route) authenticate(o *wire.ConnectOptions) error {
-	failures, ip := r.node.peerFailures, r.ip()
 	expensive := o.ShoalProof == "" && r.node.options().Cluster.hashed()
-	refused := &ending{reason: reasonAuthFailure, err: auth.ErrBusy}
-	if _, ok := failures.Allow(ip, time.Now()); ok || !expensive {
-		if refused = r.examine(o); refused == nil {
-			return nil
-		}
-	} else {
-		expensive = false // nothing was hashed
+	hold, err := r.node.peerFailures.Try(r.ip(), expensive, func() error { return r.examine(o) })
+	if err != nil {
+		return refusedLogin(err, hold)
 	}
-	refused.hold = failures.Failed(ip, expensive, time.Now())
-	return refused
+	return nil
 }
 
-// examine looks at the credentials or the proof of whoever has connected, and returns nil if they are good.
-func (r *route) examine(o *wire.ConnectOptions) *ending {
+// examine looks at the credentials or the proof of whoever has connected, and returns why they are no good, if so.
+func (r *route) examine(o *wire.ConnectOptions) error {
 	own := &r.node.options().Cluster
 	p := &r.proof
 	switch {
@@ -97,27 +91,30 @@ func (r *route) examine(o *wire.ConnectOptions) *ending {
 		return nil
 	case o.ShoalProof == "":
 		want := auth.Simple{User: own.User, Password: own.Password}
-		if err := want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass}); err != nil {
-			return refusedLogin(err)
-		}
-		return nil
+		return want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass})
 	case p.nonce == "":
-		return refusedLogin(errors.New("it proves to know a password that is not known here, or only as a hash"))
+		return errors.New("it proves to know a password that is not known here, or only as a hash")
 	}
 	binding, err := r.binding()
 	if err != nil {
-		return refusedLogin(err)
+		return err
 	}
 	dials, accepts := proofs(r.node.ownKey(), p.nonce, o.ShoalNonce, r.node.id, o.Name, o.Cluster, binding)
 	if o.Name == "" || o.Name == r.node.id || !isCode(o.ShoalProof, dials) {
-		return refusedLogin(errors.New("its proof is wrong, it does not know the user and the password of --cluster here"))
+		return errors.New("its proof is wrong, it does not know the user and the password of --cluster here")
 	}
 	p.dialler, p.answer = o.Name, hex.EncodeToString(accepts)
 	return nil
 }
 
-func refusedLogin(err error) *ending {
-	return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization, err: err}
+// refusedLogin is how a connection ends whose login is refused, which it is told after a while. While too many
+// wait to be looked at it is told nothing, or it might not come again.
+func refusedLogin(err error, hold time.Duration) *ending {
+	refused := &ending{reason: reasonAuthFailure, err: err, hold: hold}
+	if !errors.Is(err, auth.ErrBusy) {
+		refused.text = wire.TextAuthorization
+	}
+	return refused
 }
 
 // credentials puts into the CONNECT for a server that was dialled what is to convince it, or says why
@@ -144,7 +141,7 @@ func (r *route) credentials(o *wire.ConnectOptions, info *wire.ServerInfo) error
 		nonce := newNonce()
 		binding, err := r.binding()
 		if err != nil {
-			return refusedLogin(err)
+			return refusedLogin(err, 0)
 		}
 		dials, accepts := proofs(r.node.secrets.key(user, password), info.Shoal.Nonce, nonce, info.ID, r.node.id, o.Cluster, binding)
 		o.ShoalNonce, o.ShoalProof = nonce, hex.EncodeToString(dials)

@@ -102,7 +102,7 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 	case info.ID == n.id:
 		return &ending{reason: reasonSelfRoute}
 	case r.proof.dialler != "" && r.proof.dialler != info.ID:
-		return refusedLogin(errors.New("it has proved itself under another ID"))
+		return refusedLogin(errors.New("it has proved itself under another ID"), 0)
 	case info.Name == n.name:
 		err := fmt.Errorf("a server at %s has the name of this one, %q", r.conn.remote, n.name)
 		r.log(slog.LevelError, "Remote server has a duplicate name: "+strconv.Quote(n.name))

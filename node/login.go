@@ -1,10 +1,8 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"shoal/node/auth"
 	"shoal/wire"
@@ -98,23 +96,15 @@ func (c *client) logIn(w *work) error {
 // authenticate returns who the credentials belong to, or how the connection ends. Its address pays for
 // what is refused.
 func (c *client) authenticate(a Authenticator, credentials auth.Credentials) (*auth.Identity, error) {
-	failures, ip := c.node.failures, c.ip()
-	expensive := a.Expensive(credentials)
-	id, err := (*auth.Identity)(nil), auth.ErrBusy
-	if _, ok := failures.Allow(ip, time.Now()); ok || !expensive {
+	var id *auth.Identity
+	hold, err := c.node.failures.Try(c.ip(), a.Expensive(credentials), func() (err error) {
 		id, err = a.Authenticate(credentials)
+		return err
+	})
+	if err != nil {
+		return nil, refusedLogin(err, hold)
 	}
-	if err == nil {
-		return id, nil
-	}
-	refused := &ending{reason: reasonAuthFailure, err: err}
-	if errors.Is(err, auth.ErrBusy) {
-		expensive = false // nothing was hashed
-	} else {
-		refused.text = wire.TextAuthorization
-	}
-	refused.hold = failures.Failed(ip, expensive, time.Now())
-	return nil, refused
+	return id, nil
 }
 
 // become has the client work in the account of a user, by the rules for that one.

@@ -366,6 +366,18 @@ func TestReloadEqualsRestart(t *testing.T) {
 		}
 		return b
 	}
+	// start runs a node with a client of each user, who subscribes to everything.
+	start := func(configure func(*Options)) (*Node, map[string]*peer) {
+		var o Options
+		configure(&o)
+		n := startNode(t, o)
+		clients := make(map[string]*peer)
+		for _, name := range names {
+			clients[name] = dial(t, n, subscribing(name)+"PING\r\n")
+			clients[name].until("PONG")
+		}
+		return n, clients
+	}
 	// behaviour is what clients get when each user publishes to every subject.
 	behaviour := func(t testing.TB, n *Node, clients map[string]*peer) string {
 		var b strings.Builder
@@ -391,15 +403,8 @@ func TestReloadEqualsRestart(t *testing.T) {
 		first, second := draw(rt, "first"), draw(rt, "second")
 		var got [2]string
 		func() {
-			o := Options{}
-			first(&o)
-			n := startNode(t, o)
+			n, clients := start(first)
 			defer n.Shutdown(context.Background())
-			clients := make(map[string]*peer)
-			for _, name := range names {
-				clients[name] = dial(t, n, subscribing(name)+"PING\r\n")
-				clients[name].until("PONG")
-			}
 			behaviour(t, n, clients) // fills what is remembered
 			reload(t, n, second)
 			// A client that was there has lost what it may not have any more, and asks for what it may.
@@ -410,15 +415,8 @@ func TestReloadEqualsRestart(t *testing.T) {
 			got[0] = behaviour(t, n, clients)
 		}()
 		func() {
-			o := Options{}
-			second(&o)
-			n := startNode(t, o)
+			n, clients := start(second)
 			defer n.Shutdown(context.Background())
-			clients := make(map[string]*peer)
-			for _, name := range names {
-				clients[name] = dial(t, n, subscribing(name)+"PING\r\n")
-				clients[name].until("PONG")
-			}
 			got[1] = behaviour(t, n, clients)
 		}()
 		if got[0] != got[1] {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -33,8 +34,8 @@ const maxAddresses = 16384
 // Failures count failed logins for each remote address, which is a network of /64 with IPv6. It is
 // safe for concurrent use.
 //
-// Before [Users.Authenticate] ask Allow, but only if the credentials are [Users.Expensive]; after
-// ErrDenied and ErrBusy call Failed.
+// Try does what is to be done around [Users.Authenticate]: it asks Allow, if the credentials are
+// [Users.Expensive], and calls Failed after ErrDenied and ErrBusy.
 type Failures struct {
 	// mu guards what follows.
 	mu        sync.Mutex
@@ -90,6 +91,21 @@ func (f *Failures) Failed(ip string, expensive bool, now time.Time) (hold time.D
 	}
 	d.refusals = min(d.refusals+1, refusalBurst+refusalRate*maxHold.Seconds())
 	return seconds((d.refusals - refusalBurst) / refusalRate)
+}
+
+// Try has an address try a login, which returns why it is refused, if it is. With expensive, it costs a
+// hash, and unless the address may have one, that is [ErrBusy] without a try. hold is for how long the answer
+// should be held back.
+func (f *Failures) Try(ip string, expensive bool, login func() error) (hold time.Duration, err error) {
+	err = ErrBusy
+	if _, ok := f.Allow(ip, time.Now()); ok || !expensive {
+		err = login()
+	}
+	if err == nil {
+		return 0, nil
+	}
+	hashed := expensive && !errors.Is(err, ErrBusy)
+	return f.Failed(ip, hashed, time.Now()), err
 }
 
 // settle gives back what the time since the last call is worth.

@@ -25,6 +25,13 @@ func (b *block) secret(to *string, names ...string) {
 	*to = text
 }
 
+// credentials reads what everybody has to give.
+func (b *block) credentials(user, password, token *string) {
+	b.text(user, "user", "username")
+	b.secret(password, "password", "pass")
+	b.secret(token, "token")
+}
+
 // authorization reads who may connect.
 func (b *block) authorization(s *Settings) {
 	v := b.take("authorization")
@@ -33,9 +40,7 @@ func (b *block) authorization(s *Settings) {
 	}
 	a := b.block(v, "authorization")
 	c := &s.Auth
-	a.text(&c.User, "user", "username")
-	a.secret(&c.Password, "password", "pass")
-	a.secret(&c.Token, "token")
+	a.credentials(&c.User, &c.Password, &c.Token)
 	a.authTimeout(&s.Node.AuthTimeout)
 	permissions := a.permissions("default_permissions", "default_permission", "permissions")
 	if c.User != "" || c.Token != "" {

@@ -81,9 +81,7 @@ func (b *block) webSocketAuthorization(s *Settings, o *node.WebSocketOptions) {
 	}
 	a := b.block(v, "websocket.authorization")
 	c := &s.WebSocketAuth
-	a.text(&c.User, "user", "username")
-	a.secret(&c.Password, "password", "pass")
-	a.secret(&c.Token, "token")
+	a.credentials(&c.User, &c.Password, &c.Token)
 	a.authTimeout(&o.AuthTimeout)
 	a.done()
 	switch {
