@@ -373,7 +373,6 @@ func TestFakeDialler(t *testing.T) {
 	}
 }
 
-// TestHashedPassword has nodes meet of which one knows the password only as a hash.
 // TestGuessersOfTheClusterPassword has somebody try passwords: answers come late in the end, and a hash is not
 // compared without end. Clients are not concerned.
 func TestGuessersOfTheClusterPassword(t *testing.T) {
@@ -407,6 +406,7 @@ func TestGuessersOfTheClusterPassword(t *testing.T) {
 	}
 }
 
+// TestHashedPassword has nodes meet of which one knows the password only as a hash.
 func TestHashedPassword(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("opensesame"), bcrypt.MinCost)
 	if err != nil {
