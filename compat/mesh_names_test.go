@@ -154,13 +154,7 @@ func TestMeshWrongPassword(t *testing.T) {
 				}
 				switch kinds {
 				case "sn":
-					// A nats-server dials at once when it has lost a route to a server without a pool, so
-					// that hardly a moment is left without one. It must not do so thousands of times a
-					// second, as it would if it were told at once each time.
-					awaitTrue(t, "more refusals than are told at once", func() bool { return refusals(careless) > 30 })
-					if n, most := refusals(careless), 50+200*time.Since(began).Seconds(); float64(n) > most {
-						t.Errorf("%d refusals in %v", n, time.Since(began))
-					}
+					awaitSlowRefusals(t, careless, began)
 					wantPeers(t, careful, 0)
 				default:
 					must(t, mesh.Poll(meshPatience, func() error {
@@ -181,10 +175,36 @@ func TestMeshWrongPassword(t *testing.T) {
 	}
 }
 
-// refusals is how often a node says that credentials of a route were refused.
-func refusals(n *mesh.Node) int {
+// refusals is how often a node says that a route was refused.
+func refusals(n *mesh.Node) (count int) {
 	text := strings.ToLower(n.RunLog())
-	return strings.Count(text, "authorization violation") + strings.Count(text, "authentication")
+	for _, reason := range []string{"authorization violation", "authentication", "duplicate server name"} {
+		count += strings.Count(text, reason)
+	}
+	return count
+}
+
+// awaitSlowRefusals watches a nats-server that shoal refuses, again and again. It dials at once when it has
+// lost a route to a server without a pool, so that hardly a moment is left without one, and it must not do
+// so thousands of times a second, as it would if it were told at once each time.
+func awaitSlowRefusals(t *testing.T, n *mesh.Node, began time.Time) {
+	t.Helper()
+	awaitTrue(t, "more refusals than are told at once", func() bool { return refusals(n) > 30 })
+	if count, passed := refusals(n), time.Since(began); float64(count) > 50+200*passed.Seconds() {
+		t.Errorf("%d refusals in %v", count, passed)
+	}
+}
+
+// TestMeshSameName has a nats-server dial a node that has the same name.
+func TestMeshSameName(t *testing.T) {
+	forKinds(t, []string{"sn"}, func(t *testing.T, kinds string) {
+		m := newMesh(t, mesh.Options{Kinds: kinds, Topology: mesh.Seed})
+		m.Nodes[1].Name = m.Nodes[0].Name
+		began := time.Now()
+		must(t, m.Start())
+		awaitSlowRefusals(t, m.Nodes[1], began)
+		wantPeers(t, m.Nodes[0], 0)
+	})
 }
 
 // TestMeshSelf starts a node that has itself in its routes, under several names, and nobody else.

@@ -106,7 +106,12 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 	case info.Name == n.name:
 		err := fmt.Errorf("a server at %s has the name of this one, %q", r.conn.remote, n.name)
 		r.log(slog.LevelError, "Remote server has a duplicate name: "+strconv.Quote(n.name))
-		return &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
+		e := &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
+		if r.attempt == nil {
+			// A nats-server comes back at once.
+			e.hold = n.peerFailures.Failed(r.ip(), false, time.Now())
+		}
+		return e
 	}
 	r.isShoal = isShoal(info)
 	r.remote.Store(info)
