@@ -23,6 +23,7 @@ func fragments() [][]string {
 		{`ping_interval: "50s"`, "ping_max: 5"},
 		{`write_deadline: "3s"`},
 		{"server_tags: [a, b]", "server_tags: c"},
+		{"server_metadata { a: b }", "server_metadata { a: c, d: e }"},
 		{`client_advertise: "example.com:4222"`, `client_advertise: "example.org"`},
 		{"debug: true", "trace: true, debug: true", "logtime_utc: true"},
 		{`lame_duck_duration: "50s"`, `lame_duck_grace_period: "1s"`},
@@ -48,7 +49,7 @@ func described(t *testing.T, s *server) map[string]string {
 	}
 	for _, key := range []string{
 		"auth_required", "max_connections", "max_subscriptions", "ping_interval", "ping_max", "auth_timeout", "max_control_line",
-		"max_payload", "max_pending", "write_deadline", "tags", "config_digest",
+		"max_payload", "max_pending", "write_deadline", "tags", "metadata", "config_digest",
 	} {
 		seen[key] = fmt.Sprint(varz[key])
 	}

@@ -21,8 +21,9 @@ const monitoredConfig = `
 http: "127.0.0.1:-1"
 server_name: %s
 server_tags: ["blue"]
+server_metadata { owner: "ops", "rack": "7" }
 ping_interval: "1s"
-cluster { name: east, listen: "127.0.0.1:%s", routes: ["nats://127.0.0.1:%s"], pool_size: -1 }
+cluster { name: east, listen: "127.0.0.1:%s", routes: ["nats://127.0.0.1:%s"], pool_size: -1, write_deadline: "5s", ping_max: 4 }
 accounts {
   A {
     users: [{user: a, password: a}]
@@ -52,7 +53,8 @@ func TestMonitoring(t *testing.T) {
 		exempt []string
 	}{
 		// Both had time to send a message only if somebody was there.
-		{"/varz", append(jetStream, "shoal_version", "git_commit", "http_req_stats", "connect_urls", "cluster.pool_size")},
+		{"/varz", append(jetStream, "shoal_version", "git_commit", "http_req_stats", "connect_urls", "cluster.pool_size",
+			"gateway.write_deadline", "leaf.write_deadline")}, // in nats-server, those of routes
 		{"/connz", nil},
 		{"/connz?subs=1", nil},
 		{"/connz?subs=detail&auth=1", nil},

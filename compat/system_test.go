@@ -17,6 +17,7 @@ import (
 // systemConfig has a user of the system account, one of another, and whoever has no name.
 const systemConfig = `
 server_tags: ["blue"]
+server_metadata { owner: "ops" }
 no_auth_user: b
 accounts {
   A { users: [{user: a, password: a}] }

@@ -54,6 +54,10 @@ type ClusterOptions struct {
 	ReadyTimeout time.Duration
 	// PingInterval is the time between two PINGs on a route, at most 30 s.
 	PingInterval time.Duration
+	// MaxPingsOut is the number of unanswered PINGs after which a route is stale, WriteDeadline how long
+	// a blocked write to one may take before it is closed; 0 is that for clients.
+	MaxPingsOut   int
+	WriteDeadline time.Duration
 	// PoolSize is the number of connections to a peer that has a pool as well, over which the two
 	// spread their accounts; 0 is one connection for everything. The larger of the two sizes counts.
 	PoolSize int
@@ -108,6 +112,10 @@ func (o *ClusterOptions) validate() error {
 		return fmt.Errorf("ready_timeout: %v is negative", o.ReadyTimeout)
 	case o.PingInterval < 0:
 		return fmt.Errorf("cluster ping_interval: %v is negative", o.PingInterval)
+	case o.MaxPingsOut < 0:
+		return fmt.Errorf("cluster ping_max: %d is negative", o.MaxPingsOut)
+	case o.WriteDeadline < 0:
+		return fmt.Errorf("cluster write_deadline: %v is negative", o.WriteDeadline)
 	case o.PoolSize < 0 || o.PoolSize > maxPoolSize:
 		return fmt.Errorf("pool_size: %d is not from 0 to %d", o.PoolSize, maxPoolSize)
 	case !validCompression(o.Compression):

@@ -156,6 +156,15 @@ func (c *conn) serve() {
 	c.conclude(err)
 }
 
+// writeDeadline is how long a blocked write may take.
+func (c *conn) writeDeadline() time.Duration {
+	o := c.node.options()
+	if d := o.Cluster.WriteDeadline; d > 0 && c.isRoute {
+		return d
+	}
+	return o.WriteDeadline
+}
+
 // conclude ends a connection that is not read any more because of err.
 func (c *conn) conclude(err error) {
 	c.ending.CompareAndSwap(nil, endingOf(err))
@@ -171,7 +180,7 @@ func (c *conn) conclude(err error) {
 	if e.text != "" {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
-	flushed := c.flush(min(flushTime, c.node.options().WriteDeadline))
+	flushed := c.flush(min(flushTime, c.writeDeadline()))
 	if f := c.sock.frames; f != nil && flushed {
 		f.sayWhy(e)
 	}

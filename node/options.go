@@ -112,6 +112,9 @@ type Options struct {
 	// Tags are words about the node for whoever looks at it.
 	Tags []string
 
+	// Metadata are texts about the node, by names that the operator chooses.
+	Metadata map[string]string
+
 	// LameDuckDuration is the time over which [Node.LameDuck] closes the connections of clients,
 	// LameDuckGrace the part of it that passes before the first is closed.
 	LameDuckDuration, LameDuckGrace time.Duration

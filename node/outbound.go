@@ -369,7 +369,7 @@ func (c *conn) drain() {
 			vector[i] = p.data
 			total += len(p.data)
 		}
-		deadline := c.node.options().WriteDeadline
+		deadline := c.writeDeadline()
 		c.sock.nc.SetWriteDeadline(time.Now().Add(deadline))
 		err := c.sock.write(vector)
 		releaseAll(pieces)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -265,7 +266,7 @@ func (r *route) checkHandshake(time.Time) time.Time {
 // checkPing is the alarm for the next PING, which traffic does not put off.
 func (r *route) checkPing(now time.Time) time.Time {
 	opts := r.node.options()
-	if r.liveness.tick(now, false, opts.MaxPingsOut) == livenessStale {
+	if r.liveness.tick(now, false, cmp.Or(opts.Cluster.MaxPingsOut, opts.MaxPingsOut)) == livenessStale {
 		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
 			r.node.staleConnections.count(&r.conn)
 		}

@@ -70,6 +70,19 @@ func TestWriteDeadline(t *testing.T) {
 	eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
 }
 
+// A peer has a deadline of its own.
+func TestRouteWriteDeadline(t *testing.T) {
+	n := startPeer(t, "n", ClusterOptions{Name: "C", WriteDeadline: 50 * time.Millisecond}, nil)
+	joinRoute(t, n, "X").send("RS+ $G s\r\n")
+	waitForInterest(t, n, 1)
+	p := dial(t, n, quiet)
+	publishUntil(t, p, "s", 512<<10, func() bool { return n.Stats().SlowRoutes > 0 })
+	reload(t, n, func(o *Options) { o.Cluster.WriteDeadline = 0 })
+	if c := (&conn{node: n, isRoute: true}); c.writeDeadline() != DefaultWriteDeadline {
+		t.Errorf("without one of its own it has %v", c.writeDeadline())
+	}
+}
+
 func TestPendingBudget(t *testing.T) {
 	for _, sid := range []int{0, 1} {
 		t.Run(fmt.Sprint("sids differ by ", sid), func(t *testing.T) { testPendingBudget(t, sid) })

@@ -100,6 +100,20 @@ func TestDrainingWithoutGossip(t *testing.T) {
 	eventually(t, "it is chosen again", func() bool { return !r.avoid.any() })
 }
 
+// A peer that does not answer is closed after the number of PINGs for routes, which a reload may change.
+func TestRoutePings(t *testing.T) {
+	n := startPeer(t, "n", ClusterOptions{Name: "C", PingInterval: time.Hour, MaxPingsOut: 3}, nil)
+	p := joinRoute(t, n, "X")
+	r := n.routes.registered()[0]
+	for range 2 {
+		r.checkPing(time.Now())
+		p.want("PING\r\n")
+	}
+	reload(t, n, func(o *Options) { o.Cluster.MaxPingsOut = 2 })
+	r.checkPing(time.Now())
+	p.wantEnd("-ERR 'Stale Connection'\r\n")
+}
+
 // TestProbe has a route be probed by several who give it different times.
 func TestProbe(t *testing.T) {
 	n := startLone(t)

@@ -73,6 +73,7 @@ func (b *block) users(s *Settings, account string, defaults *auth.Permissions) {
 		b.fail(v.at, "users", "is an empty list, leave it out to admit everybody")
 	}
 	for _, u := range users {
+		before := len(b.errors)
 		user := u.user(account)
 		if user.Permissions == nil {
 			user.Permissions = defaults
@@ -86,6 +87,9 @@ func (b *block) users(s *Settings, account string, defaults *auth.Permissions) {
 			continue
 		}
 		b.loader.users[name] = u.at
+		if len(b.errors) > before {
+			continue // what is wrong has been told
+		}
 		if err := (auth.Config{Users: []auth.User{user}}).Validate(); err != nil && name != "" {
 			b.errorf(u.at, "%v", err)
 		} else if err != nil {

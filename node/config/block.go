@@ -69,6 +69,11 @@ func (b *block) done() {
 		if b.taken[i] || e.variable {
 			continue
 		}
+		if !isWord(e.key) {
+			// It may be a part of a secret.
+			b.errorf(e.at, "what is here is no key; look before it for a slip in the syntax, such as a bracket or a quote too many or too few")
+			continue
+		}
 		hint := ""
 		if name := nearest(strings.ToLower(e.key), b.names); name != "" {
 			hint = fmt.Sprintf(", did you mean %s?", name)

@@ -35,13 +35,13 @@ func (b *block) cluster(s *Settings) {
 		c.warnf(s.keys["cluster.ping_interval"], "cluster.ping_interval: %v is more than the most, which is %v", o.PingInterval, node.DefaultRoutePing)
 		o.PingInterval = node.DefaultRoutePing
 	}
+	c.number(&o.MaxPingsOut, 1, most, "ping_max")
+	c.duration(&o.WriteDeadline, false, "write_deadline")
 	c.duration(&o.ReadyTimeout, false, "ready_timeout")
 	s.ClusterTLS = c.tlsFiles("tls")
 	c.clusterAuthorization(o)
 
 	c.unsupported("permissions for routes", "permissions")
-	c.unsupported("deadline for routes alone, use write_deadline outside", "write_deadline")
-	c.unsupported("number of pings for routes alone, use ping_max outside", "ping_max")
 	c.writeTimeout()
 	c.needless("shoal always waits longer and longer", "connect_backoff")
 	c.needless("all accounts share the connections", "accounts")

@@ -58,6 +58,7 @@ func TestLoad(t *testing.T) {
 		{"client_advertise: h:1\nserver_tags: [a, b]", func(s *Settings) {
 			s.Node.ClientAdvertise, s.Node.Tags = "h:1", []string{"a", "b"}
 		}},
+		{"server_metadata { Owner: ops, \"a b\": c }", func(s *Settings) { s.Node.Metadata = map[string]string{"Owner": "ops", "a b": "c"} }},
 		{"server_tags: a", func(s *Settings) { s.Node.Tags = []string{"a"} }},
 		{"max_conn: 5, max_subs: -1, max_sub_tokens: 7, ping_max: 3", func(s *Settings) {
 			s.Node.MaxConnections, s.Node.MaxSubscriptionTokens, s.Node.MaxPingsOut = 5, 7, 3
@@ -113,6 +114,10 @@ func TestLoad(t *testing.T) {
 		{"cluster { gossip: off, compression: { mode: s2_auto } }", func(s *Settings) {
 			c := &s.Node.Cluster
 			c.Host, c.Port, c.NoGossip, c.Compression = "0.0.0.0", 6222, true, "s2_auto"
+		}},
+		{`cluster { ping_max: 4, write_deadline: "3s" }`, func(s *Settings) {
+			c := &s.Node.Cluster
+			c.Host, c.Port, c.MaxPingsOut, c.WriteDeadline = "0.0.0.0", 6222, 4, 3*time.Second
 		}},
 		{"cluster { compression: true }", func(s *Settings) {
 			c := &s.Node.Cluster
@@ -280,6 +285,12 @@ func TestErrors(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"max_paylod: 1", `1:1: unknown key "max_paylod", did you mean max_payload?`},
 		{"\n  frobnicate: 1", `2:3: unknown key "frobnicate"`},
+		{"server_tags: [a]\n] ws", "2:1: what is here is no key; look before it for a slip in the syntax"},
+		{"port: 4222, w5cr37! x", "1:13: what is here is no key"},
+		{"server_metadata { a: 1 }", "1:19: server_metadata.a: has to be a text, put it in quotes, not a number"},
+		{"server_metadata: a", "1:1: server_metadata: has to be a block in braces, not a text"},
+		{"cluster { ping_max: 0 }", "1:11: cluster.ping_max: 0 is too little, use at least 1"},
+		{"cluster { write_deadline: soon }", `1:11: cluster.write_deadline: "soon" is not a duration`},
 		{"port: 4222\nPort: 4333", "2:1: Port: is the second value for port, the first is in line 1"},
 		{"max_conn: 1\nmax_connections: 2", "2:1: max_connections: is the second value for max_connections, the first is in line 1"},
 		{"port: x", "1:1: port: has to be a port, not a text"},
@@ -370,6 +381,22 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// One fault is one line.
+func TestErrorsAreToldOnce(t *testing.T) {
+	for _, text := range []string{
+		`authorization { users: [ { user: a, password: "$2a$11$short" } ] }`,
+		`accounts { A { users: [ { user: a, password: "$2a$11$short" } ] } }`,
+		`authorization { users: [ { user: a, password: b, permissions: { publish: [] } } ] }`,
+		`cluster { authorization { user: a, password: "$2a$11$short" } }`,
+		`authorization { user: a, password: "$2a$11$short" }`,
+	} {
+		_, _, err := Load(write(t, "x.conf", text), false)
+		if list, ok := err.(Errors); !ok || len(list) != 1 {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
 func TestErrorsAreToldTogether(t *testing.T) {
 	path := write(t, "x.conf", "gateway {}\nprot: 4222\nleafnodes {}\nmqtt {}\noperator: x\nresolver: MEMORY\nauthorization { auth_callout {} }\ndisable_sublist_cache: true")
 	_, warnings, err := Load(path, false)
@@ -435,7 +462,7 @@ func TestIncludes(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	names := []string{"port", "host", "max_payload", "max_pending"}
-	for key, want := range map[string]string{"prot": "port", "max_paylod": "max_payload", "maxpayload": "max_payload", "xyz": "", "": ""} {
+	for key, want := range map[string]string{"prot": "port", "max_paylod": "max_payload", "maxpayload": "max_payload", "xyz": "", "": "", "p": "", "prxx": ""} {
 		if got := nearest(key, names); got != want {
 			t.Errorf("%q is near %q, want %q", key, got, want)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -59,6 +60,7 @@ func (s *Settings) options() []option {
 		{"port", o.Port, false},
 		{"server_name", o.ServerName, false},
 		{"server_tags", list(o.Tags), false},
+		{"server_metadata", o.Metadata, false},
 		{"client_advertise", o.ClientAdvertise, false},
 		{"no_header_support", o.NoHeaders, false},
 		{"max_connections", o.MaxConnections, false},
@@ -111,6 +113,8 @@ func (s *Settings) options() []option {
 		{"cluster.pool_size", c.PoolSize, false},
 		{"cluster.compression", c.Compression, false},
 		{"cluster.ping_interval", c.PingInterval, false},
+		{"cluster.ping_max", c.MaxPingsOut, false},
+		{"cluster.write_deadline", c.WriteDeadline, false},
 		{"cluster.ready_timeout", c.ReadyTimeout, false},
 		{"cluster.tls", s.ClusterTLS, true},
 	})
@@ -185,6 +189,12 @@ func shown(v any) string {
 		return "-"
 	case []string:
 		return "[" + strings.Join(v, ", ") + "]"
+	case map[string]string:
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, name+": "+v[name])
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
 	case time.Duration:
 		if v == 0 {
 			return "default"

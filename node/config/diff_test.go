@@ -13,7 +13,7 @@ import (
 func TestDiff(t *testing.T) {
 	old := load(t, `max_payload: 1MB, authorization { user: a, password: s3cret }
 		cluster { routes: [ "nats://u:s3cret@a:1" ], authorization { user: u, password: s3cret } }`)
-	changed := load(t, `max_payload: 2MB, ping_interval: "1m", server_tags: [a, b], http: "h:8222", authorization { user: a, password: s3cret2 }
+	changed := load(t, `max_payload: 2MB, ping_interval: "1m", server_tags: [a, b], server_metadata { b: c, a: d }, http: "h:8222", authorization { user: a, password: s3cret2 }
 		cluster { routes: [ "nats://u:s3cret@a:1", "b:1" ], authorization { user: u, password: s3cret2 }, join: [ x ] }`)
 	var got []string
 	for _, c := range Diff(old, changed) {
@@ -21,6 +21,7 @@ func TestDiff(t *testing.T) {
 	}
 	want := []string{
 		"server_tags = [a, b] (was [])",
+		"server_metadata = {a: d, b: c} (was {})",
 		"max_payload = 2097152 (was 1048576)",
 		"ping_interval = 1m0s (was 2m0s)",
 		"http = http://h:8222 (was off)",

@@ -1,8 +1,13 @@
 package config
 
+import "regexp"
+
+// isWord reports whether a key is like those that there are.
+var isWord = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`).MatchString
+
 // nearest returns the name that somebody may have meant who wrote key, or nothing.
 func nearest(key string, names []string) string {
-	best, least := "", max(2, len(key)/3)+1
+	best, least := "", max(1, len(key)/3)+1
 	for _, name := range names {
 		if d := distance(key, name); d < least {
 			best, least = name, d

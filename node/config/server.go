@@ -18,6 +18,7 @@ func (l *loader) server(b *block) {
 	if tags, ok := b.texts("server_tags"); ok {
 		o.Tags = tags
 	}
+	b.metadata(o)
 	b.flag(&o.NoHeaders, "no_header_support")
 	b.limits(o)
 	b.times(o)
@@ -63,6 +64,21 @@ func (b *block) adminSocket(s *Settings) {
 func (b *block) serverName(o *node.Options) {
 	b.text(&o.ServerName, "server_name", "name")
 	b.withoutBlanks("server_name", o.ServerName)
+}
+
+// metadata reads texts about the server, whose names are up to the operator.
+func (b *block) metadata(o *node.Options) {
+	v := b.take("server_metadata")
+	if v == nil {
+		return
+	}
+	m := b.block(v, "server_metadata")
+	o.Metadata = make(map[string]string)
+	for _, e := range m.entries {
+		if text, ok := m.textOf(&e.value, e.key); ok {
+			o.Metadata[e.key] = text
+		}
+	}
 }
 
 func (b *block) limits(o *node.Options) {
@@ -169,7 +185,6 @@ func (b *block) others() {
 	b.unsupported("syslog, let the service manager collect standard error", "remote_syslog")
 	b.unsupported("rotation of its own, use logrotate and signal USR1", "logfile_size_limit", "log_size_limit")
 	b.unsupported("rotation of its own, use logrotate and signal USR1", "logfile_max_num", "log_max_num")
-	b.unsupported("metadata, use server_tags", "server_metadata")
 	b.needless("shoal's cache of subjects is always on", "disable_sublist_cache", "no_sublist_cache")
 	b.needless("repeated errors are logged less and less often anyway", "connect_error_reports")
 	b.needless("repeated errors are logged less and less often anyway", "reconnect_error_reports")

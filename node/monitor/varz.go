@@ -49,41 +49,42 @@ type Varz struct {
 
 	WebSocket WebSocketVarz `json:"websocket"` // empty for a node that has none
 
-	TLSTimeout       float64          `json:"tls_timeout"` // seconds
-	WriteDeadline    time.Duration    `json:"write_deadline"`
-	Start            time.Time        `json:"start"`
-	Now              time.Time        `json:"now"`
-	Uptime           string           `json:"uptime"`
-	Mem              int64            `json:"mem"`
-	Cores            int              `json:"cores"`
-	MaxProcs         int              `json:"gomaxprocs"`
-	MemLimit         int64            `json:"gomemlimit,omitempty"`
-	CPU              float64          `json:"cpu"`
-	Connections      uint64           `json:"connections"`
-	TotalConnections uint64           `json:"total_connections"`
-	Routes           int              `json:"routes"`  // connections to other servers
-	Remotes          int              `json:"remotes"` // other servers that are connected
-	LeafNodes        int              `json:"leafnodes"`
-	InMsgs           uint64           `json:"in_msgs"` // from clients and other servers
-	InBytes          uint64           `json:"in_bytes"`
-	InClientMsgs     uint64           `json:"in_client_msgs"`
-	InClientBytes    uint64           `json:"in_client_bytes"`
-	OutMsgs          uint64           `json:"out_msgs"` // to clients and other servers
-	OutBytes         uint64           `json:"out_bytes"`
-	OutClientMsgs    uint64           `json:"out_client_msgs"`
-	OutClientBytes   uint64           `json:"out_client_bytes"`
-	SlowConsumers    uint64           `json:"slow_consumers"`
-	StaleConnections uint64           `json:"stale_connections"`
-	StalledClients   uint64           `json:"stalled_clients"`
-	Subscriptions    int              `json:"subscriptions"`
-	HTTPRequests     map[string]int64 `json:"http_req_stats"`
-	ConfigLoaded     time.Time        `json:"config_load_time"`
-	ConfigDigest     string           `json:"config_digest"`
-	Tags             []string         `json:"tags,omitempty"`
-	SystemAccount    string           `json:"system_account,omitempty"`
-	SlowByKind       ByKind           `json:"slow_consumer_stats"`
-	StaleByKind      ByKind           `json:"stale_connection_stats"`
-	CertNotAfter     time.Time        `json:"tls_cert_not_after,omitzero"`
+	TLSTimeout       float64           `json:"tls_timeout"` // seconds
+	WriteDeadline    time.Duration     `json:"write_deadline"`
+	Start            time.Time         `json:"start"`
+	Now              time.Time         `json:"now"`
+	Uptime           string            `json:"uptime"`
+	Mem              int64             `json:"mem"`
+	Cores            int               `json:"cores"`
+	MaxProcs         int               `json:"gomaxprocs"`
+	MemLimit         int64             `json:"gomemlimit,omitempty"`
+	CPU              float64           `json:"cpu"`
+	Connections      uint64            `json:"connections"`
+	TotalConnections uint64            `json:"total_connections"`
+	Routes           int               `json:"routes"`  // connections to other servers
+	Remotes          int               `json:"remotes"` // other servers that are connected
+	LeafNodes        int               `json:"leafnodes"`
+	InMsgs           uint64            `json:"in_msgs"` // from clients and other servers
+	InBytes          uint64            `json:"in_bytes"`
+	InClientMsgs     uint64            `json:"in_client_msgs"`
+	InClientBytes    uint64            `json:"in_client_bytes"`
+	OutMsgs          uint64            `json:"out_msgs"` // to clients and other servers
+	OutBytes         uint64            `json:"out_bytes"`
+	OutClientMsgs    uint64            `json:"out_client_msgs"`
+	OutClientBytes   uint64            `json:"out_client_bytes"`
+	SlowConsumers    uint64            `json:"slow_consumers"`
+	StaleConnections uint64            `json:"stale_connections"`
+	StalledClients   uint64            `json:"stalled_clients"`
+	Subscriptions    int               `json:"subscriptions"`
+	HTTPRequests     map[string]int64  `json:"http_req_stats"`
+	ConfigLoaded     time.Time         `json:"config_load_time"`
+	ConfigDigest     string            `json:"config_digest"`
+	Tags             []string          `json:"tags,omitempty"`
+	Metadata         map[string]string `json:"metadata,omitempty"`
+	SystemAccount    string            `json:"system_account,omitempty"`
+	SlowByKind       ByKind            `json:"slow_consumer_stats"`
+	StaleByKind      ByKind            `json:"stale_connection_stats"`
+	CertNotAfter     time.Time         `json:"tls_cert_not_after,omitzero"`
 }
 
 // ClusterVarz is how a node listens for other servers.
@@ -96,6 +97,8 @@ type ClusterVarz struct {
 	TLSTimeout  float64  `json:"tls_timeout,omitempty"`  // seconds
 	TLSRequired bool     `json:"tls_required,omitempty"`
 	PoolSize    int      `json:"pool_size,omitempty"`
+	// WriteDeadline is 0 if it is that for clients.
+	WriteDeadline time.Duration `json:"write_deadline,omitempty"`
 }
 
 // ByKind are numbers of connections.
@@ -140,6 +143,7 @@ func (m *Monitor) Varz() Varz {
 		Mem:              residentMemory(),
 		CPU:              m.process.cpuPercent(now),
 		Tags:             opts.Tags,
+		Metadata:         opts.Metadata,
 		SystemAccount:    opts.SystemAccount,
 		HTTPRequests:     make(map[string]int64, len(m.requests)),
 	}
@@ -196,6 +200,8 @@ func (m *Monitor) cluster(n *node.Node, opts *node.Options) ClusterVarz {
 		PoolSize:    c.PoolSize,
 		TLSTimeout:  tlsTimeout(c.TLS),
 		TLSRequired: c.TLS != nil,
+
+		WriteDeadline: c.WriteDeadline,
 	}
 	for _, u := range c.Routes {
 		v.URLs = append(v.URLs, u.Host)

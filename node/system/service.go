@@ -56,16 +56,17 @@ func (s *Service) Serve(ctx context.Context) {
 
 // server says in a message which server it comes from.
 type server struct {
-	Name      string    `json:"name"`
-	Host      string    `json:"host"`
-	ID        string    `json:"id"`
-	Cluster   string    `json:"cluster,omitempty"`
-	Version   string    `json:"ver"` // whose protocol it speaks, as tools compare it
-	Tags      []string  `json:"tags,omitempty"`
-	JetStream bool      `json:"jetstream"`
-	Flags     uint64    `json:"flags"` // of what shoal does not do
-	Number    uint64    `json:"seq"`   // ascending
-	Time      time.Time `json:"time"`
+	Name      string            `json:"name"`
+	Host      string            `json:"host"`
+	ID        string            `json:"id"`
+	Cluster   string            `json:"cluster,omitempty"`
+	Version   string            `json:"ver"` // whose protocol it speaks, as tools compare it
+	Tags      []string          `json:"tags,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	JetStream bool              `json:"jetstream"`
+	Flags     uint64            `json:"flags"` // of what shoal does not do
+	Number    uint64            `json:"seq"`   // ascending
+	Time      time.Time         `json:"time"`
 }
 
 // self describes this server for the next message. It must be called within [node.SystemClient.Publish], so
@@ -73,14 +74,15 @@ type server struct {
 func (s *Service) self() server {
 	opts := s.node.Options()
 	return server{
-		Name:    s.node.Name(),
-		Host:    opts.Host,
-		ID:      s.node.ID(),
-		Cluster: s.cluster(),
-		Version: node.ProtocolVersion,
-		Tags:    opts.Tags,
-		Number:  s.numbered.Add(1),
-		Time:    time.Now().UTC(),
+		Name:     s.node.Name(),
+		Host:     opts.Host,
+		ID:       s.node.ID(),
+		Cluster:  s.cluster(),
+		Version:  node.ProtocolVersion,
+		Tags:     opts.Tags,
+		Metadata: opts.Metadata,
+		Number:   s.numbered.Add(1),
+		Time:     time.Now().UTC(),
 	}
 }
 

@@ -52,7 +52,7 @@ func start(t *testing.T, name string, peer *node.Node, reload func(context.Conte
 		t.Fatal(err)
 	}
 	opts := node.Options{
-		ServerName: name, Host: "127.0.0.1", Port: node.RandomPort, Authenticator: users, Tags: []string{"blue"},
+		ServerName: name, Host: "127.0.0.1", Port: node.RandomPort, Authenticator: users, Tags: []string{"blue"}, Metadata: map[string]string{"owner": "ops"},
 		Accounts: []node.AccountOptions{{Name: "A", Imports: []node.Import{
 			{Account: node.SystemAccount, Subject: "$SYS.DEBUG.SUBSCRIBERS", Service: true, To: "count"},
 			{Account: node.SystemAccount, Subject: "$SYS.REQ.ACCOUNT.A.STATZ", Service: true, To: "stats"},
@@ -96,6 +96,7 @@ type answer struct {
 	Server struct {
 		Name, ID string
 		Tags     []string
+		Metadata map[string]string
 		Seq      uint64
 	}
 	Data  json.RawMessage
@@ -181,7 +182,7 @@ func TestServerRequests(t *testing.T) {
 			} else if _, ok := data[key]; key != "" && !ok {
 				t.Errorf("%s has no %s: %s", name, key, a.Data)
 			}
-			if a.Server.Seq == 0 || a.Server.Tags[0] != "blue" {
+			if a.Server.Seq == 0 || a.Server.Tags[0] != "blue" || a.Server.Metadata["owner"] != "ops" {
 				t.Errorf("%s: comes from %+v", name, a.Server)
 			}
 		}
