@@ -168,9 +168,13 @@ func (f *frames) write(pieces net.Buffers) error {
 	return err
 }
 
-// sayWhy tells the client, in a frame of its own, that the connection ends and why. Nothing is written
-// after it. Nobody may be writing.
+// sayWhy tells the client, in a frame of its own, that the connection ends and why, unless the library has
+// found fault with its frames and told it. Nothing is written after it. Nobody may be writing.
 func (f *frames) sayWhy(e *ending) {
+	if f.told() {
+		f.silent.Store(true)
+		return
+	}
 	frame := []byte{0x88, byte(2 + len(e.reason))} // a final frame of type close
 	frame = binary.BigEndian.AppendUint16(frame, uint16(closeStatus(e.reason)))
 	frame = append(frame, e.reason...)
@@ -178,6 +182,16 @@ func (f *frames) sayWhy(e *ending) {
 	if !f.silent.Swap(true) {
 		_, _ = f.Conn.Write(frame) // whoever has gone need not know
 	}
+}
+
+// told reports whether the library has told the client that the connection ends: it lets nothing be
+// written then. The beginning of a message that it may accept stays in its buffer.
+func (f *frames) told() bool {
+	w, err := f.ws.Writer(context.Background(), websocket.MessageBinary)
+	if err == nil {
+		_, err = w.Write(nil)
+	}
+	return err != nil
 }
 
 // closeStatus returns the status of the frame with which a connection is closed.
