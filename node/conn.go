@@ -451,7 +451,11 @@ func (c *conn) LogValue() slog.Value {
 	if c.isRoute {
 		number = "rid"
 	}
-	attrs := []slog.Attr{slog.String("addr", c.remote), slog.Uint64(number, c.id)}
+	addr := c.remote
+	if client, ok := c.handler.(*client); ok && client.web != nil {
+		addr = client.web.forwarded + addr
+	}
+	attrs := []slog.Attr{slog.String("addr", addr), slog.Uint64(number, c.id)}
 	if label := c.label.Load(); label != nil {
 		attrs = append(attrs, slog.String("client", *label))
 	}

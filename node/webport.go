@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ type webPort struct {
 // webRequest is what a WebSocket client has said in the request by which it has come.
 type webRequest struct {
 	user, password, token string // from cookies
+	// forwarded is the address that a proxy says it has the request from, with a slash. Anybody can say
+	// that, so the log shows it beside the address of the connection, and nothing is decided by it.
+	forwarded string
 }
 
 // WebSocketListenError says that the port for WebSocket clients could not be opened.
@@ -220,7 +224,13 @@ func (p *webPort) serve(f *frames, r *http.Request, o *WebSocketOptions) {
 		}
 		return c.Value
 	}
-	web := &webRequest{cookie(o.UserCookie), cookie(o.PassCookie), cookie(o.TokenCookie)}
+	web := &webRequest{user: cookie(o.UserCookie), password: cookie(o.PassCookie), token: cookie(o.TokenCookie)}
+	if ip, err := netip.ParseAddr(r.Header.Get("X-Forwarded-For")); err == nil && ip.Zone() == "" {
+		web.forwarded = ip.String() + "/"
+		if ip.Is6() {
+			web.forwarded = "[" + ip.String() + "]/"
+		}
+	}
 	c := p.node.newClientBy(f, web)
 	c.encryption.Store(r.TLS)
 	p.node.greet(c, nil)

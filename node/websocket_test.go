@@ -233,6 +233,30 @@ func TestWebSocketEnds(t *testing.T) {
 	}
 }
 
+// TestWebSocketForwarded checks where the log says that a client comes from, by the words of a proxy.
+func TestWebSocketForwarded(t *testing.T) {
+	n := startWeb(t, Options{}, nil)
+	for header, want := range map[string]string{
+		"192.0.2.7":            "192.0.2.7/",
+		"2001:db8::7":          "[2001:db8::7]/",
+		"192.0.2.7, 192.0.2.8": "",
+		"%s faked":             "",
+		"":                     "",
+	} {
+		p := webPeer(t, n, &websocket.DialOptions{HTTPHeader: http.Header{"X-Forwarded-For": {header}}}, quiet)
+		p.sync()
+		c := n.clients.all()[0]
+		if addr := c.LogValue().Group()[0]; addr.Key != "addr" || addr.Value.String() != want+c.remote {
+			t.Errorf("X-Forwarded-For %q: the log says %v", header, addr)
+		}
+		if ip, _ := c.from(); ip != "127.0.0.1" {
+			t.Errorf("X-Forwarded-For %q: the client is taken to be at %s", header, ip)
+		}
+		p.nc.Close()
+		eventually(t, "the client is gone", func() bool { return n.clients.count() == 0 })
+	}
+}
+
 // TestWebSocketLeaves checks that a client may close in all ways there are.
 func TestWebSocketLeaves(t *testing.T) {
 	n := startWeb(t, Options{}, nil)
