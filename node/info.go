@@ -49,6 +49,18 @@ func (a address) advertisedAs(hostport string) address {
 	return a
 }
 
+// AuthRequired reports whether every client is some user: one that it logs in as, or one that it is taken for
+// if it does not, although INFO says then that there is no need to log in. A guest of the global account is
+// nobody.
+func (n *Node) AuthRequired() bool {
+	a := n.options().Authenticator
+	if a == nil {
+		return false
+	}
+	anybody := a.Anonymous(standardConnection)
+	return anybody == nil || anybody.User != "" && anybody.User != GlobalAccount
+}
+
 // clientInfo returns the INFO line for a client, with the addresses of the cluster: the first one,
 // an update, or, if connected, the one that follows the first PONG.
 func (n *Node) clientInfo(c *client, urls []string, connected bool) []byte {

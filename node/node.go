@@ -115,7 +115,7 @@ func New(opts Options) (*Node, error) {
 		return nil, fmt.Errorf("create server ID: %w", err)
 	}
 	n := &Node{
-
+		start:      time.Now(),
 		log:        opts.Logger,
 		id:         id,
 		name:       opts.ServerName,
@@ -163,7 +163,6 @@ func (n *Node) Start(ctx context.Context) error {
 		close(n.done)
 		return err
 	}
-	n.start = time.Now()
 	n.setAdvertised(n.options().ClientAdvertise)
 
 	n.log.Info("Starting shoal")

@@ -7,7 +7,7 @@ import (
 
 // Stats are the figures of a node at one moment.
 type Stats struct {
-	// Start is when the node began to listen.
+	// Start is when the node was made, which a process does at its start.
 	Start time.Time
 	// Connections are the connected clients, TotalConnections those since Start.
 	Connections, TotalConnections uint64

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"shoal/node"
+	"shoal/node/auth"
 	"shoal/node/certs"
 	"shoal/node/certs/certtest"
 )
@@ -226,13 +227,49 @@ func TestVarz(t *testing.T) {
 	}
 }
 
+// TestAuthRequired asks servers that let in different people.
+func TestAuthRequired(t *testing.T) {
+	users := func(c auth.Config) *auth.Users {
+		t.Helper()
+		u, err := auth.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	system := users(auth.Config{Users: []auth.User{{Name: "admin", Password: "a", Account: node.SystemAccount}}})
+	list := []auth.User{{Name: "u", Password: "p"}}
+	for _, tt := range []struct {
+		name          string
+		authenticator node.Authenticator
+		want          string
+	}{
+		{"a user", users(auth.Config{User: "u", Password: "p"}), "true"},
+		{"users, who are one of them otherwise", users(auth.Config{Users: list, NoAuthUser: "u"}), "true"},
+		{"a system user, and everybody", auth.NewBesides(system, nil), "<nil>"},
+		{"a system user, and guests", users(auth.Config{Users: []auth.User{
+			{Name: "admin", Password: "a", Account: node.SystemAccount}, {Name: node.GlobalAccount},
+		}, NoAuthUser: node.GlobalAccount}), "<nil>"},
+		{"a system user, and users", auth.NewBesides(system, users(auth.Config{Users: list})), "true"},
+	} {
+		w := watch(t, node.Options{Authenticator: tt.authenticator})
+		if got := fmt.Sprint(w.get("/varz")["auth_required"]); got != tt.want {
+			t.Errorf("%s: auth_required is %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestNotStarted(t *testing.T) {
 	n, err := node.New(node.Options{Port: node.RandomPort})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &watched{t: t, node: n, waiting: true, err: errStarting}
-	w.want(w.get("/varz"), map[string]any{"uptime": "0s", "connections": 0})
+	varz := w.get("/varz")
+	w.want(varz, map[string]any{"connections": 0})
+	if start, err := time.Parse(time.RFC3339Nano, fmt.Sprint(varz["start"])); err != nil || time.Since(start) > time.Hour {
+		t.Errorf("start is %v", varz["start"])
+	}
 	for _, path := range []string{"/connz", "/routez", "/subsz?subs=1", "/accountz", "/accstatz?unused=1"} {
 		w.get(path)
 	}

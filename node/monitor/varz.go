@@ -123,7 +123,7 @@ func (m *Monitor) Varz() Varz {
 		GoVersion:        runtime.Version(),
 		Host:             opts.Host,
 		Port:             opts.Port,
-		AuthRequired:     opts.Authenticator != nil,
+		AuthRequired:     n.AuthRequired(),
 		MaxConnections:   opts.MaxConnections,
 		MaxSubscriptions: opts.MaxSubscriptions,
 		PingInterval:     opts.PingInterval,
@@ -162,9 +162,9 @@ func (m *Monitor) Varz() Varz {
 			v.WebSocket.Port = portOf(n.WebSocketAddr())
 		}
 		v.ConnectURLs, v.WSConnectURLs = n.ConnectURLs(), n.WebSocketConnectURLs()
-		v.count(n.Stats())
 	}
-	v.Uptime = uptimeSince(v.Start, v.Now)
+	v.count(n.Stats())
+	v.Uptime = uptime(now.Sub(v.Start))
 	m.source.Complete(&v)
 	return v
 }
@@ -234,14 +234,6 @@ func portOf(addr net.Addr) int {
 		return a.Port
 	}
 	return 0
-}
-
-// uptimeSince is the uptime of a node that may not have started yet.
-func uptimeSince(start, now time.Time) string {
-	if start.IsZero() {
-		return uptime(0)
-	}
-	return uptime(now.Sub(start))
 }
 
 // uptime writes a duration as monitoring tools parse it: 1y2d3h4m5s without its leading zero units.

@@ -146,9 +146,6 @@ func (s *Service) statsz() *statsz {
 		MemLimit:            v.MemLimit,
 		MaxProcs:            v.MaxProcs,
 	}
-	if z.Start.IsZero() { // the server waits for its peers
-		z.Start = s.node.Stats().Start.UTC()
-	}
 	if v.SlowConsumers > 0 {
 		z.SlowByKind = &v.SlowByKind
 	}
