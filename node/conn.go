@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -12,20 +11,6 @@ import (
 	"shoal/node/auth"
 	"shoal/wire"
 )
-
-// lingerTime and lingerBytes bound how long a connection is still read that was sent an error, or
-// that ends because the node does. Closing it with unread bytes would reset it, and the other side
-// might never see why.
-const (
-	lingerTime = 200 * time.Millisecond
-	// alertTime is the same for the alert by which TLS says why there is no handshake. Whoever gets it has
-	// a good deal to compute first, and may write before it reads.
-	alertTime   = time.Second
-	lingerBytes = 1 << 20
-)
-
-// flushTime bounds how long a connection that ends may take to receive what waits for it.
-const flushTime = time.Second
 
 // handler is what a connection is for.
 type handler interface {
@@ -100,36 +85,6 @@ type conn struct {
 	tally           atomic.Pointer[tally] // nil before the first message
 }
 
-// work is what a reader needs to carry out operations.
-type work struct {
-	parser wire.Parser
-	batch  batch
-	cache  cache
-
-	consumed       int          // bytes parsed in this batch
-	msgs, bytes    uint64       // received in this batch, not yet published
-	fanOut, size   counts       // likewise, for the tally
-	active         bool         // an operation came that shows the client to be alive
-	interrupt      func() error // to be called before what follows the operation is parsed
-	picks          []*group     // of the current message
-	chosen         []*group     // memory for picks
-	peers          []*group     // that get the current message
-	unserved       [][]byte     // queue groups named by a peer that have no member here
-	tail, stripped []byte
-	shown          []byte // the subject that clients are to see instead of that of the message
-	line           []byte // memory for what precedes the tail, if that is not the same every time
-}
-
-func (n *Node) newWork(c *conn) *work {
-	w, ok := n.works.Get().(*work)
-	if !ok {
-		w = new(work)
-	}
-	w.batch.init(c)
-	w.cache.init(c, &w.batch)
-	return w
-}
-
 func (c *conn) init(n *Node, nc net.Conn, h handler) {
 	c.node, c.handler = n, h
 	c.home.Store(n.accounts.global)
@@ -142,20 +97,6 @@ func (c *conn) init(n *Node, nc net.Conn, h handler) {
 	}
 }
 
-// serve reads the connection until it ends.
-func (c *conn) serve() {
-	err := c.readAll()
-	switch err {
-	case errRested:
-		c.node.wg.Go(c.serve)
-		return
-	case errHandedOver:
-		c.handler.(*route).handOver()
-		return
-	}
-	c.conclude(err)
-}
-
 // writeDeadline is how long a blocked write may take.
 func (c *conn) writeDeadline() time.Duration {
 	o := c.node.options()
@@ -163,264 +104,6 @@ func (c *conn) writeDeadline() time.Duration {
 		return d
 	}
 	return o.WriteDeadline
-}
-
-// conclude ends a connection that is not read any more because of err.
-func (c *conn) conclude(err error) {
-	c.ending.CompareAndSwap(nil, endingOf(err))
-	e := c.ending.Load()
-	c.release()
-	subscriptions := c.subs.len()
-	// From here on nobody chooses this connection any more, and what was on its way still arrives.
-	c.unsubscribeAll()
-	c.visitors.wait()
-	if e.hold > 0 {
-		c.ignore(e.hold)
-	}
-	if e.text != "" {
-		c.sendLine(wire.AppendErr(nil, e.text))
-	}
-	flushed := c.flush(min(flushTime, c.writeDeadline()))
-	if f := c.sock.frames; f != nil && flushed {
-		f.sayWhy(e)
-	}
-	switch {
-	case !flushed && c.sock.tls != nil: // somebody is still writing
-	case e.reason == reasonTLSHandshake && !isProbe(e.err):
-		c.linger(alertTime)
-	case e.text != "":
-		c.linger(lingerTime) // the other side should see why
-	case e.reason == reasonServerShutdown && !c.isRoute:
-		c.hearOut()
-	case c.sock.tls != nil:
-		_ = c.sock.tls.CloseWrite() // the other side should know that nothing was cut off
-	}
-	c.sock.nc.Close()
-	if f := c.sock.frames; f != nil {
-		f.release()
-	}
-	c.out.discard(&c.node.budget)
-	c.in.release()
-	if w := c.idle.Swap(nil); w != nil {
-		w.cache.forget()
-	}
-	c.handler.left(e, subscriptions)
-	c.logEnding(e)
-}
-
-func (c *conn) readAll() error {
-	for {
-		if c.early {
-			c.early = false
-		} else if err := c.in.fill(); err != nil {
-			if isTimeout(err) && c.wake() {
-				return errRested
-			}
-			return err
-		}
-		if err := c.carryOut(c.resume()); err != nil {
-			return err
-		}
-		if c.handler.introduced() {
-			return errRested
-		}
-	}
-}
-
-// carryOut carries out what was read, as one batch.
-func (c *conn) carryOut(w *work) error {
-	if err := c.handler.admit(c.in.unread()); err != nil {
-		return err
-	}
-	for b := c.in.unread(); len(b) > 0; b = c.in.unread() {
-		n, err := w.parser.Next(b)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		if err := c.handler.handle(w, &w.parser.Op); err != nil {
-			return err
-		}
-		c.in.advance(n)
-		w.consumed += n
-		if f := w.interrupt; f != nil {
-			w.interrupt = nil
-			if err := f(); err != nil {
-				return err
-			}
-		}
-		if w.batch.full {
-			c.finish(w)
-			if e := c.ending.Load(); e != nil && !c.hearing {
-				return e // a long batch must not hold up a shutdown
-			}
-		}
-	}
-	c.finish(w)
-	return nil
-}
-
-// release ends the work of the reader.
-func (c *conn) release() {
-	if w := c.current; w != nil {
-		c.finish(w)
-		w.cache.forget()
-		c.current = nil
-		c.node.works.Put(w)
-	}
-}
-
-// errRested is what a reader returns that leaves its connection to a fresh goroutine, whose stack
-// is small. Most connections wait most of the time; what their stacks have grown to while there was
-// something to do would be their largest part.
-var errRested = errors.New("node: the reader rests")
-
-// rest takes from a connection that has fallen silent what its reader has gathered: the cache, and
-// the stack that has grown while there was something to do. It does nothing unless something came
-// since the last time.
-func (c *conn) rest() {
-	if w := c.idle.Swap(nil); w != nil {
-		w.cache.forget()
-	}
-	if last := c.lastIn.Load(); last != c.restedAt {
-		c.restedAt = last
-		c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
-	}
-}
-
-// wake makes a reader whose wait was ended wait again, unless the connection is to end.
-func (c *conn) wake() bool {
-	c.sock.nc.SetReadDeadline(time.Time{})
-	return c.ending.Load() == nil // end sets the reason before the deadline
-}
-
-// resume returns what the reader needs to go on after it has waited.
-func (c *conn) resume() *work {
-	w := c.current
-	if w == nil {
-		w = c.idle.Swap(nil)
-	}
-	if w == nil {
-		w = c.node.newWork(c)
-	}
-	if c.current == nil {
-		w.parser.Reset()
-		c.handler.configure(&w.parser)
-		c.current = w
-	}
-	return w
-}
-
-// pause is called before the reader waits.
-func (c *conn) pause() {
-	w := c.current
-	if w == nil {
-		return
-	}
-	c.current = nil
-	if w.cache.bytes > 0 {
-		c.idle.Store(w)
-	} else {
-		c.node.works.Put(w)
-	}
-}
-
-// finish ends a batch: everything is sent and counted, and if a receiver cannot follow, the reader
-// waits a little before it takes more from its own client.
-func (c *conn) finish(w *work) {
-	now := time.Now().UnixNano()
-	w.batch.gathering.now = now
-	w.batch.flush()
-	w.cache.flushed()
-	if w.msgs > 0 {
-		c.inMsgs.Add(w.msgs)
-		c.inBytes.Add(w.bytes)
-		c.count(w)
-		w.msgs, w.bytes = 0, 0
-	}
-	if w.active {
-		c.lastIn.Store(now)
-		w.active = false
-	}
-	// A route is never held up: that would slow down everybody for the sake of one.
-	if w.batch.waiting > c.node.options().crowded() && !c.node.options().NoFastProducerStall && !c.isRoute {
-		c.stalls.Add(1)
-		w.batch.stall(c.node.options().crowded(), w.consumed)
-	}
-	w.batch.waiting, w.batch.crowded = 0, nil
-	w.consumed = 0
-}
-
-// end asks the connection to end in good order. It may be called from any goroutine; the first
-// reason counts. It reports whether that is e.
-func (c *conn) end(e *ending) bool {
-	first := c.ending.CompareAndSwap(nil, e)
-	if first {
-		c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
-	}
-	return first
-}
-
-// cut ends the connection at once, even if it is ending in good order already. What waits for it is
-// lost. It reports whether e is the reason.
-func (c *conn) cut(e *ending) bool {
-	first := c.ending.CompareAndSwap(nil, e)
-	c.out.discard(&c.node.budget)
-	c.sock.nc.Close()
-	return first
-}
-
-// cutSlow cuts a connection that does not read fast enough.
-func (c *conn) cutSlow(reason closeReason, err error) {
-	if c.cut(&ending{reason: reason, err: err}) {
-		c.node.slowConsumers.count(c)
-		c.home.Load().slowConsumers.Add(1)
-	}
-}
-
-// hearOut takes what a client has sent before it could know that its connection ends: a node that
-// stops should not lose messages that were published to it.
-func (c *conn) hearOut() {
-	half, ok := c.sock.stream().(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	c.sock.nc.SetReadDeadline(time.Now().Add(lingerTime))
-	c.hearing = true
-	var err error
-	if len(c.in.unread()) > 0 {
-		err = c.carryOut(c.resume())
-	}
-	for err == nil || err == errRested {
-		err = c.readAll() // until the client closes as well, or the time is up
-	}
-	c.release()
-	c.unsubscribeAll()
-}
-
-// linger lets the other side read the error before the connection is torn down.
-func (c *conn) linger(d time.Duration) {
-	half, ok := c.sock.stream().(interface{ CloseWrite() error })
-	if ok && half.CloseWrite() == nil {
-		c.ignore(d)
-	}
-}
-
-// ignore drops what comes until the time is up, it is too much or the other side closes.
-func (c *conn) ignore(d time.Duration) {
-	nc := c.sock.nc
-	nc.SetReadDeadline(time.Now().Add(d))
-	buf := c.node.buffers.get(minBufferSize)
-	defer c.node.buffers.put(buf)
-	for total := 0; total < lingerBytes; {
-		n, err := nc.Read(buf.data)
-		if err != nil {
-			return
-		}
-		total += n
-	}
 }
 
 // endSubscription takes a subscription out of everything. It may be called more than once.
@@ -480,27 +163,4 @@ func (c *conn) log(level slog.Level, msg string, attrs ...slog.Attr) {
 		}
 	}
 	l.LogAttrs(ctx, level, msg, append(attrs, slog.Any("conn", c))...)
-}
-
-func (c *conn) logEnding(e *ending) {
-	level := slog.LevelDebug
-	switch e.reason {
-	case reasonSlowPending, reasonSlowWrite:
-		level = slog.LevelWarn
-	case reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
-		reasonAuthFailure, reasonAuthTimeout, reasonTLSHandshake, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
-		level = slog.LevelError
-	}
-	if e.reason == reasonTLSHandshake && !c.isRoute && isProbe(e.err) {
-		level = slog.LevelDebug
-	}
-	if r, ok := c.handler.(*route); ok && r.registered.Load() {
-		level = max(level, slog.LevelInfo) // peers are few, and each that is lost is news
-	}
-	msg := c.handler.kind() + " connection closed: " + string(e.reason)
-	if e.err != nil && !errors.Is(e.err, net.ErrClosed) {
-		c.log(level, msg, slog.String("error", e.err.Error()))
-		return
-	}
-	c.log(level, msg)
 }

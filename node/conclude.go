@@ -1,0 +1,160 @@
+package node
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"shoal/wire"
+)
+
+// lingerTime and lingerBytes bound how long a connection is still read that was sent an error, or
+// that ends because the node does. Closing it with unread bytes would reset it, and the other side
+// might never see why.
+const (
+	lingerTime = 200 * time.Millisecond
+	// alertTime is the same for the alert by which TLS says why there is no handshake. Whoever gets it has
+	// a good deal to compute first, and may write before it reads.
+	alertTime   = time.Second
+	lingerBytes = 1 << 20
+)
+
+// flushTime bounds how long a connection that ends may take to receive what waits for it.
+const flushTime = time.Second
+
+// conclude ends a connection that is not read any more because of err.
+func (c *conn) conclude(err error) {
+	c.ending.CompareAndSwap(nil, endingOf(err))
+	e := c.ending.Load()
+	c.release()
+	subscriptions := c.subs.len()
+	// From here on nobody chooses this connection any more, and what was on its way still arrives.
+	c.unsubscribeAll()
+	c.visitors.wait()
+	if e.hold > 0 {
+		c.ignore(e.hold)
+	}
+	if e.text != "" {
+		c.sendLine(wire.AppendErr(nil, e.text))
+	}
+	flushed := c.flush(min(flushTime, c.writeDeadline()))
+	if f := c.sock.frames; f != nil && flushed {
+		f.sayWhy(e)
+	}
+	switch {
+	case !flushed && c.sock.tls != nil: // somebody is still writing
+	case e.reason == reasonTLSHandshake && !isProbe(e.err):
+		c.linger(alertTime)
+	case e.text != "":
+		c.linger(lingerTime) // the other side should see why
+	case e.reason == reasonServerShutdown && !c.isRoute:
+		c.hearOut()
+	case c.sock.tls != nil:
+		_ = c.sock.tls.CloseWrite() // the other side should know that nothing was cut off
+	}
+	c.sock.nc.Close()
+	if f := c.sock.frames; f != nil {
+		f.release()
+	}
+	c.out.discard(&c.node.budget)
+	c.in.release()
+	if w := c.idle.Swap(nil); w != nil {
+		w.cache.forget()
+	}
+	c.handler.left(e, subscriptions)
+	c.logEnding(e)
+}
+
+// end asks the connection to end in good order. It may be called from any goroutine; the first
+// reason counts. It reports whether that is e.
+func (c *conn) end(e *ending) bool {
+	first := c.ending.CompareAndSwap(nil, e)
+	if first {
+		c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+	}
+	return first
+}
+
+// cut ends the connection at once, even if it is ending in good order already. What waits for it is
+// lost. It reports whether e is the reason.
+func (c *conn) cut(e *ending) bool {
+	first := c.ending.CompareAndSwap(nil, e)
+	c.out.discard(&c.node.budget)
+	c.sock.nc.Close()
+	return first
+}
+
+// cutSlow cuts a connection that does not read fast enough.
+func (c *conn) cutSlow(reason closeReason, err error) {
+	if c.cut(&ending{reason: reason, err: err}) {
+		c.node.slowConsumers.count(c)
+		c.home.Load().slowConsumers.Add(1)
+	}
+}
+
+// hearOut takes what a client has sent before it could know that its connection ends: a node that
+// stops should not lose messages that were published to it.
+func (c *conn) hearOut() {
+	half, ok := c.sock.stream().(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.sock.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	c.hearing = true
+	var err error
+	if len(c.in.unread()) > 0 {
+		err = c.carryOut(c.resume())
+	}
+	for err == nil || err == errRested {
+		err = c.readAll() // until the client closes as well, or the time is up
+	}
+	c.release()
+	c.unsubscribeAll()
+}
+
+// linger lets the other side read the error before the connection is torn down.
+func (c *conn) linger(d time.Duration) {
+	half, ok := c.sock.stream().(interface{ CloseWrite() error })
+	if ok && half.CloseWrite() == nil {
+		c.ignore(d)
+	}
+}
+
+// ignore drops what comes until the time is up, it is too much or the other side closes.
+func (c *conn) ignore(d time.Duration) {
+	nc := c.sock.nc
+	nc.SetReadDeadline(time.Now().Add(d))
+	buf := c.node.buffers.get(minBufferSize)
+	defer c.node.buffers.put(buf)
+	for total := 0; total < lingerBytes; {
+		n, err := nc.Read(buf.data)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+func (c *conn) logEnding(e *ending) {
+	level := slog.LevelDebug
+	switch e.reason {
+	case reasonSlowPending, reasonSlowWrite:
+		level = slog.LevelWarn
+	case reasonProtocol, reasonMaxPayload, reasonMaxControlLine,
+		reasonAuthFailure, reasonAuthTimeout, reasonTLSHandshake, reasonMaxConnections, reasonClusterName, reasonDuplicateName:
+		level = slog.LevelError
+	}
+	if e.reason == reasonTLSHandshake && !c.isRoute && isProbe(e.err) {
+		level = slog.LevelDebug
+	}
+	if r, ok := c.handler.(*route); ok && r.registered.Load() {
+		level = max(level, slog.LevelInfo) // peers are few, and each that is lost is news
+	}
+	msg := c.handler.kind() + " connection closed: " + string(e.reason)
+	if e.err != nil && !errors.Is(e.err, net.ErrClosed) {
+		c.log(level, msg, slog.String("error", e.err.Error()))
+		return
+	}
+	c.log(level, msg)
+}
