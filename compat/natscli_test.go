@@ -177,7 +177,6 @@ func useTool(t *testing.T, path, kinds string) map[string]map[string]string {
 
 	varz := []string{"data.feature_flags", "data.disk_io_wait_stats", "data.shoal_version", "data.git_commit", "data.http_req_stats",
 		"data.cluster", "data.routes.shoal", "data.routes.synchronized", "data.routes.account", "data.routes.rtt"}
-	traffic := []string{"data.account_statz.sent", "data.account_statz.received"}
 	for args, exempt := range map[string][]string{
 		"server list 2 --json":                     nil,
 		"server report connections --json":         nil,
@@ -204,7 +203,7 @@ func useTool(t *testing.T, path, kinds string) map[string]map[string]string {
 			note(fields, "", v)
 		}
 		maps.DeleteFunc(fields, func(field, _ string) bool {
-			for _, path := range append(append(exempt, traffic...), "server.feature_flags") {
+			for _, path := range append(exempt, "server.feature_flags") {
 				if field == path || strings.HasPrefix(field, path+".") {
 					return true
 				}

@@ -20,6 +20,7 @@ type account struct {
 
 	clients       atomic.Int64
 	slowConsumers atomic.Uint64
+	routed        routedTraffic
 }
 
 // mostAccounts bounds the accounts that peers can make the node remember.

@@ -14,6 +14,8 @@ type AccountInfo struct {
 	Connections, Subscriptions int
 	// InMsgs to OutBytes are what its clients, also those that left, have sent and received.
 	InMsgs, InBytes, OutMsgs, OutBytes uint64
+	// RouteInMsgs to RouteOutBytes are its messages that came from peers and went to them.
+	RouteInMsgs, RouteInBytes, RouteOutMsgs, RouteOutBytes uint64
 	// SlowConsumers counts clients that were cut because they read too slowly.
 	SlowConsumers uint64
 	// Options are what is configured, nil if nothing is.
@@ -39,6 +41,10 @@ func (n *Node) Accounts() []AccountInfo {
 			InBytes:       t.inBytes,
 			OutMsgs:       t.outMsgs,
 			OutBytes:      t.outBytes,
+			RouteInMsgs:   a.routed.inMsgs.Load(),
+			RouteInBytes:  a.routed.inBytes.Load(),
+			RouteOutMsgs:  a.routed.outMsgs.Load(),
+			RouteOutBytes: a.routed.outBytes.Load(),
 			SlowConsumers: a.slowConsumers.Load(),
 		}
 		if i := slices.IndexFunc(opts.Accounts, func(o AccountOptions) bool { return o.Name == name }); i >= 0 {

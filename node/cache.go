@@ -70,6 +70,7 @@ type cache struct {
 	place // the current one
 	index *subjects.Index[*subscription]
 	page
+	routed    traffic // with peers in the current account, not yet added to it
 	others    map[place]page
 	receivers map[*conn]*receiver
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
@@ -117,6 +118,7 @@ func (c *cache) move(to place) {
 	if c.place == to {
 		return
 	}
+	c.account.count(&c.routed)
 	if c.others == nil {
 		c.others = make(map[place]page)
 	}
@@ -360,6 +362,7 @@ func (c *cache) grow(n int64) {
 
 // flushed forgets what was needed for one batch only, and everything if the cache is too large.
 func (c *cache) flushed() {
+	c.account.count(&c.routed)
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]

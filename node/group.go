@@ -20,6 +20,7 @@ type group struct {
 	sids []byte
 	// limited says that there is one subscription, which ends after a number of messages.
 	limited bool
+	routed  bool // the receivers are peers
 	// rendered is the number of messages that are not yet counted at the subscriptions.
 	rendered int64
 	one      [1]*subscription // memory for subs

@@ -100,6 +100,6 @@ func (c *cache) routedGroup(subject []byte, s *subscription, admitted bool) *gro
 		g.prefix = append(g.prefix, ' ')
 	}
 	g.prefix, g.bare = g.prefix[:n:n], g.prefix[n:]
-	g.noHeaders = !s.conn.headers.Load()
+	g.noHeaders, g.routed = !s.conn.headers.Load(), true
 	return g
 }

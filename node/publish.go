@@ -99,6 +99,9 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 			}
 		}
 		receivers += len(g.subs)
+		if g.routed {
+			w.cache.routed.sent(len(g.subs), size)
+		}
 		if g.answers && len(op.Reply) > 0 {
 			g.expectAnswers(op.Reply)
 		}
@@ -123,6 +126,7 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 	}
 	for _, g := range w.peers {
 		receivers += len(g.subs)
+		w.cache.routed.sent(len(g.subs), size)
 		if b.full {
 			b.flushPart()
 		}

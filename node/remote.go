@@ -96,6 +96,8 @@ func (r *route) deliver(w *work, op *wire.Op) {
 		return
 	}
 	w.cache.enter(account)
+	w.cache.routed.inMsgs++
+	w.cache.routed.inBytes += uint64(len(op.Payload))
 	w.unserved = w.unserved[:0]
 	e := w.cache.lookup(op.Subject)
 	if reply, subject, ok := unpackPush(op.Reply); ok {
@@ -153,6 +155,7 @@ func (r *route) bounce(w *work, op *wire.Op) {
 				again.Payload = op.Payload[op.HeaderLen:]
 			}
 		}
+		w.cache.routed.sent(1, len(again.Payload))
 		s.to.send(&stream{buf: again.Append(nil), msgs: 1, bytes: uint64(len(again.Payload))})
 	}
 }

@@ -22,15 +22,28 @@ type AccountStatz struct {
 
 // AccountStat is the traffic of an account.
 type AccountStat struct {
-	Account          string `json:"acc"`
-	Name             string `json:"name"`
-	Connections      int    `json:"conns"`
-	LeafNodes        int    `json:"leafnodes"`
-	TotalConnections int    `json:"total_conns"`
-	Subscriptions    int    `json:"num_subscriptions"`
-	Sent             Volume `json:"sent"`     // to clients
-	Received         Volume `json:"received"` // from clients
-	SlowConsumers    uint64 `json:"slow_consumers"`
+	Account          string  `json:"acc"`
+	Name             string  `json:"name"`
+	Connections      int     `json:"conns"`
+	LeafNodes        int     `json:"leafnodes"`
+	TotalConnections int     `json:"total_conns"`
+	Subscriptions    int     `json:"num_subscriptions"`
+	Sent             Volumes `json:"sent"`
+	Received         Volumes `json:"received"`
+	SlowConsumers    uint64  `json:"slow_consumers"`
+}
+
+// Volumes are all messages, and those of them that are not a client's.
+type Volumes struct {
+	Volume
+	Gateways Volume `json:"gateways"` // there are none
+	Routes   Volume `json:"routes"`
+	Leafs    Volume `json:"leafs"` // there are none
+}
+
+// volumes returns the messages of clients and those over routes.
+func volumes(clients, routes Volume) Volumes {
+	return Volumes{Volume: Volume{clients.Msgs + routes.Msgs, clients.Bytes + routes.Bytes}, Routes: routes}
 }
 
 // Volume is an amount of messages.
@@ -50,8 +63,8 @@ func (m *Monitor) AccountStatz(o AccountStatzOptions) AccountStatz {
 				Connections:      a.Connections,
 				TotalConnections: a.Connections,
 				Subscriptions:    a.Subscriptions,
-				Sent:             Volume{a.OutMsgs, a.OutBytes},
-				Received:         Volume{a.InMsgs, a.InBytes},
+				Sent:             volumes(Volume{a.OutMsgs, a.OutBytes}, Volume{a.RouteOutMsgs, a.RouteOutBytes}),
+				Received:         volumes(Volume{a.InMsgs, a.InBytes}, Volume{a.RouteInMsgs, a.RouteInBytes}),
 				SlowConsumers:    a.SlowConsumers,
 			})
 		}

@@ -292,6 +292,12 @@ func TestMesh(t *testing.T) {
 	b.want(b.get("/varz"), map[string]any{
 		"cluster.urls.0": a.node.ClusterAddr().String(), "in_msgs": 1, "in_client_msgs": 0, "out_client_msgs": 1,
 	})
+	a.want(a.get("/accstatz"), map[string]any{
+		"account_statz.0.sent.msgs": 1, "account_statz.0.sent.routes.msgs": 1, "account_statz.0.sent.routes.bytes": 3,
+	})
+	b.want(b.get("/accstatz"), map[string]any{
+		"account_statz.0.received.msgs": 1, "account_statz.0.received.routes.bytes": 3, "account_statz.0.sent.routes.msgs": 0,
+	})
 	b.want(b.get("/routez"), map[string]any{
 		"server_name": "b", "num_routes": 1, "routes.0.remote_name": "a", "routes.0.did_solicit": true,
 		"routes.0.is_configured": true, "routes.0.in_msgs": 1, "routes.0.in_bytes": 3, "routes.0.shoal": true,
@@ -422,7 +428,7 @@ func TestAccounts(t *testing.T) {
 	})
 	n.want(n.get("/accountz?acc=$SYS"), map[string]any{"account_detail.is_system": true})
 	n.want(n.get("/accstatz"), map[string]any{
-		"account_statz.0.acc": "$G", "account_statz.0.conns": 1, "account_statz.0.received": "map[bytes:5 msgs:1]",
+		"account_statz.0.acc": "$G", "account_statz.0.conns": 1, "account_statz.0.received.bytes": 5, "account_statz.0.received.msgs": 1,
 		"account_statz.0.sent.msgs": 0, "account_statz.0.slow_consumers": 0,
 	})
 	if list := n.get("/accstatz?unused=1")["account_statz"].([]any); len(list) != 4 {
