@@ -2,6 +2,7 @@ package node
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"shoal/subjects"
@@ -147,7 +148,11 @@ func (c *cache) miss(subject []byte) *entry {
 	c.growSeen()
 	seen := &c.seen[int(hash/2)%len(c.seen)]
 	if *seen != hash {
-		*seen = hash
+		// Now and then the one that is there stays, or subjects that share a place and come in turn
+		// would push each other out for ever.
+		if *seen == 0 || rand.Uint32()%8 > 0 {
+			*seen = hash
+		}
 		c.resolve(&c.once, subject, false)
 		return &c.once
 	}

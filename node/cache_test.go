@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"weak"
@@ -58,6 +59,29 @@ func BenchmarkLookup(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestCacheAdmitsWhatComesInTurn looks a few thousand subjects up in one order again and again. Many share
+// a place in the table of those seen once, and must not keep each other out of the cache.
+func TestCacheAdmitsWhatComesInTurn(t *testing.T) {
+	node, subjects := subscribed(t, 2000)
+	c := &node.newClient(newSink(t)).resume().cache
+	random := rand.New(rand.NewPCG(1, 2))
+	order := make([]int, 3*len(subjects))
+	different := make(map[int]bool)
+	for i := range order {
+		order[i] = random.IntN(len(subjects))
+		different[order[i]] = true
+	}
+	for range 100 {
+		for _, i := range order {
+			c.lookup(subjects[i])
+		}
+		c.flushed()
+	}
+	if c.admitted < len(different)*99/100 {
+		t.Errorf("%d of %d subjects are remembered", c.admitted, len(different))
 	}
 }
 
