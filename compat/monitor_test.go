@@ -23,7 +23,8 @@ server_name: %s
 server_tags: ["blue"]
 server_metadata { owner: "ops", "rack": "7" }
 ping_interval: "1s"
-cluster { name: east, listen: "127.0.0.1:%s", routes: ["nats://127.0.0.1:%s"], pool_size: -1, write_deadline: "5s", ping_max: 4 }
+cluster { name: east, listen: "127.0.0.1:%s", routes: ["nats://127.0.0.1:%s"], pool_size: -1, write_deadline: "5s", ping_max: 4,
+  permissions { import: ">", export: { allow: ">", deny: "private.>" } } }
 accounts {
   A {
     users: [{user: a, password: a}]

@@ -202,7 +202,9 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 			continue
 		}
 		if s.conn.isRoute {
-			c.remote = append(c.remote, s)
+			if !s.keeps(subject) {
+				c.remote = append(c.remote, s)
+			}
 			continue
 		}
 		s, shown, ok := c.shown(s, subject)

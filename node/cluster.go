@@ -77,6 +77,8 @@ type ClusterOptions struct {
 	// StateDir is a directory in which the node remembers its peers, so that it finds them after all
 	// have been restarted. Empty is nowhere.
 	StateDir string
+	// Permissions restrict what the node and its peers know of each other's subscriptions; nil does not.
+	Permissions *RoutePermissions
 	// Compression is how routes are compressed, one of the constants Compression...; it defaults to
 	// [CompressionOff]. A route is compressed if neither side has that, and one asks for it.
 	Compression string
@@ -120,6 +122,9 @@ func (o *ClusterOptions) validate() error {
 		return fmt.Errorf("pool_size: %d is not from 0 to %d", o.PoolSize, maxPoolSize)
 	case !validCompression(o.Compression):
 		return fmt.Errorf("compression: %q is not off, accept, s2_auto, s2_uncompressed, s2_fast, s2_better or s2_best", o.Compression)
+	}
+	if err := o.Permissions.check(); err != nil {
+		return fmt.Errorf("cluster.permissions: %w", err)
 	}
 	for _, r := range o.Name {
 		if r <= ' ' || r == 0x7f {

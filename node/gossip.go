@@ -47,6 +47,7 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		Shoal: &wire.ShoalInfo{Proto: shoalProto, FixedName: fixed, Gossip: n.members.cluster.Load() != nil,
 			Draining: n.Draining()},
 	}
+	info.Import, info.Export = opts.Permissions.Announced()
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
 	}

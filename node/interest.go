@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"shoal/node/auth"
 	"shoal/wire"
 )
 
@@ -19,6 +20,7 @@ type interest struct {
 	mu     sync.Mutex // guards the fields below and those of every topic; never held while sending
 	topics map[topicKey]*topic
 	dirty  []*topic
+	rules  *auth.Rules // of what peers may be told, nil if that is everything
 
 	// sending is held while lines are rendered and sent, so that all peers get them in the order of
 	// the changes. It is taken before mu, and guards the rest.
@@ -37,6 +39,7 @@ type topic struct {
 	topicKey
 	members   int  // subscriptions of clients
 	announced int  // the weight that the peers know, 0 if they know of no interest
+	hidden    bool // the peers must not know of it
 	withdrawn bool // the peers are to know of none, because members elsewhere should be chosen
 	dirty     bool
 }
@@ -44,6 +47,8 @@ type topic struct {
 // weight is what the peers should know.
 func (i *interest) weight(t *topic) int {
 	switch {
+	case t.hidden:
+		return 0
 	case t.queue == "":
 		return min(t.members, 1)
 	case t.withdrawn:
@@ -71,11 +76,26 @@ func (i *interest) count(key topicKey, n int) {
 		if i.topics == nil {
 			i.topics = make(map[topicKey]*topic)
 		}
-		t = &topic{topicKey: key}
+		t = &topic{topicKey: key, hidden: i.hides(key.subject)}
 		i.topics[key] = t
 	}
 	t.members += n
 	i.touch(t)
+}
+
+// hides reports whether the peers must not know of interest in a subject. The caller holds mu.
+func (i *interest) hides(subject string) bool { return i.rules != nil && !i.rules.MayPublish(subject) }
+
+// restrict has the peers know of no interest but that which the rules import, nil if they import all.
+func (i *interest) restrict(pool *bufferPool, rules *auth.Rules) {
+	i.mu.Lock()
+	i.rules = rules
+	for _, t := range i.topics {
+		t.hidden = i.hides(t.subject)
+		i.touch(t)
+	}
+	i.mu.Unlock()
+	i.announce(pool)
 }
 
 // touch marks t if the peers have to be told about it. The caller holds mu.
@@ -135,16 +155,35 @@ func (i *interest) snapshot(r *route) {
 		i.audiences = append(i.audiences, &audience{carriage: r.carriage})
 	}
 	a := i.audiences[k]
+	i.tell(pool, a, r, nil)
+	a.routes = append(a.routes, r)
+}
+
+// repeat sends to r again what was announced to it, but for what it did export by the rules that are over.
+func (i *interest) repeat(r *route, exported *auth.Rules) {
+	pool := &r.node.buffers
+	i.sending.Lock()
+	defer i.sending.Unlock()
+	i.send(pool)
+	for _, a := range i.audiences {
+		if slices.Contains(a.routes, r) {
+			i.tell(pool, a, r, exported)
+		}
+	}
+}
+
+// tell sends everything that is announced to r, which belongs to a, but for what the rules export, unless
+// they are nil. The caller holds sending.
+func (i *interest) tell(pool *bufferPool, a *audience, r *route, but *auth.Rules) {
 	i.mu.Lock()
 	for _, t := range i.topics {
-		if t.announced > 0 {
+		if t.announced > 0 && (but == nil || !but.MaySubscribe(t.subject, "")) {
 			a.add(pool, t)
 		}
 	}
 	i.mu.Unlock()
 	r.send(&a.lines)
 	a.lines.reset(pool)
-	a.routes = append(a.routes, r)
 }
 
 // leave forgets a peer.

@@ -64,6 +64,7 @@ type Node struct {
 	routeHost     string       // what peers are told
 	routePort     int
 	routes        routes
+	routeRules    atomic.Pointer[auth.Rules] // of what peers tell each other, nil if that is everything
 	targets       targets
 	dialWake      chan struct{}
 	interest      interest
@@ -143,6 +144,8 @@ func New(opts Options) (*Node, error) {
 	n.cluster.init(opts.Cluster.Name)
 	n.targets.init(opts.Cluster.ConnectRetries, n.wakeDialer)
 	n.interest.enabled = opts.Cluster.Port != 0
+	n.interest.rules = opts.Cluster.Permissions.rules()
+	n.routeRules.Store(n.interest.rules)
 	n.urls.init(n)
 	n.readiness.init(n)
 	n.members.node = n

@@ -13,6 +13,9 @@ func (c *cache) resolveQueue(e *entry, subject []byte, found *subjects.Group[*su
 		if c.excluded(s) {
 			continue
 		}
+		if s.conn.isRoute && s.keeps(subject) {
+			continue
+		}
 		if s.conn.isRoute {
 			q.remote = true
 			q.members = append(q.members, c.remoteMember(e, subject, s, admitted))

@@ -43,6 +43,9 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 	n.trace.Store(n.log.Enabled(ctx, LevelTrace))
 	n.budget.limit.Store(int64(opts.PendingBudget))
 	n.judgeAgain(old, &opts, compiled)
+	if p := opts.Cluster.Permissions; !reflect.DeepEqual(p, old.Cluster.Permissions) {
+		n.permitRoutes(p)
+	}
 	for _, c := range n.clients.limit(opts.MaxConnections) {
 		c.end(tooManyClients)
 	}

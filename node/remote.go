@@ -45,6 +45,13 @@ func (r *route) addInterest(op *wire.Op) {
 		s.weight.Store(int32(op.Max))
 		return
 	}
+	changing := &r.node.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
+	rules := r.node.routeRules.Load()
+	if !r.exports(rules, subject) {
+		return
+	}
 	if sid == subject {
 		sid = subject // shares the memory
 	}
@@ -57,6 +64,7 @@ func (r *route) addInterest(op *wire.Op) {
 		leaf:    len(op.Origin) > 0,
 	}
 	s.weight.Store(int32(op.Max))
+	s.filterBy(rules)
 	r.subs.add(s)
 	account.index.Insert(s.subject, s.queue, s)
 }

@@ -231,6 +231,7 @@ func (r *route) update(info *wire.ServerInfo) error {
 		r.node.urls.changed()
 		return nil
 	}
+	r.permitted(info)
 	if !r.isShoal || info.Shoal == nil {
 		return nil
 	}

@@ -288,6 +288,8 @@ type RouteInfo struct {
 	Compression string
 	// Synchronized says that the peer's interest at registration has been received.
 	Synchronized bool
+	// Import and Export are the permissions that the peer has told, nil for what it does not restrict.
+	Import, Export *wire.SubjectPermission
 	// Subscribed is the peer's interest, if it was asked for.
 	Subscribed []Subscription
 }
@@ -336,6 +338,8 @@ func (r *route) describe() RouteInfo {
 		Subscriptions: r.subs.len(),
 		Account:       r.carriage.account,
 		Compression:   r.compression,
+		Import:        peer.Import,
+		Export:        peer.Export,
 		Synchronized:  r.synced.Load(),
 		LastActivity:  time.Unix(0, r.lastIn.Load()),
 	}

@@ -67,6 +67,9 @@ func (p *Parser) interest(args []byte) error {
 		op.Subject, op.Queue = rest[0], rest[1]
 		op.Max, _ = parseSize(rest[2])
 		op.Max = max(op.Max, 1)
+	case adds && len(rest) == 2 && bytes.HasSuffix(args, []byte(" ")):
+		// A nats-server whose permissions have changed leaves the weight out, but not the blank before it.
+		op.Subject, op.Queue, op.Max = rest[0], rest[1], 1
 	case !adds && len(rest) == 2:
 		op.Subject, op.Queue = rest[0], rest[1]
 	default:

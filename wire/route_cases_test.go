@@ -38,6 +38,7 @@ var routeTranscripts = []transcript{
 	{name: "RS+ without subject", p: route, in: "RS+ $G\r\n", err: "bad arguments of RS+"},
 	{name: "RS+ of nothing", p: route, in: "RS+ \r\n", err: "bad arguments of RS+"},
 	{name: "RS+ without weight", p: route, in: "RS+ $G foo q\r\n", err: "bad arguments of RS+"},
+	{name: "RS+ with a blank for the weight", p: route, in: "RS+ $G foo q \r\n", ops: list(`RS+ acct="$G" subj="foo" q="q" max=1`)},
 	{name: "RS+ with too many", p: route, in: "RS+ $G foo q 1 2\r\n", err: "bad arguments of RS+"},
 	{name: "RS+ with CR", p: route, in: "RS+ $G a\rb\r\n", err: "bad arguments of RS+"},
 	{name: "RS- without subject", p: route, in: "RS- $G\r\n", err: "bad arguments of RS-"},

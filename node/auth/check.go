@@ -94,19 +94,25 @@ func (p *Permissions) check() error {
 	if p == nil {
 		return nil
 	}
-	for _, list := range []struct {
-		name   string
-		rules  []string
-		queues bool
-	}{
-		{"publish allow", p.Publish.Allow, false},
-		{"publish deny", p.Publish.Deny, false},
-		{"subscribe allow", p.Subscribe.Allow, true},
-		{"subscribe deny", p.Subscribe.Deny, true},
-	} {
-		if err := checkRules(list.rules, list.queues); err != nil {
-			return fmt.Errorf("%s: %w", list.name, err)
-		}
+	if err := p.Publish.check(false); err != nil {
+		return fmt.Errorf("publish %w", err)
+	}
+	if err := p.Subscribe.check(true); err != nil {
+		return fmt.Errorf("subscribe %w", err)
+	}
+	return nil
+}
+
+// Check returns the first rule that is not just a subject.
+func (s SubjectRules) Check() error { return s.check(false) }
+
+// check returns the first rule that makes no sense. With queues, it may name a queue group as well.
+func (s SubjectRules) check(queues bool) error {
+	if err := checkRules(s.Allow, queues); err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	if err := checkRules(s.Deny, queues); err != nil {
+		return fmt.Errorf("deny: %w", err)
 	}
 	return nil
 }

@@ -27,9 +27,9 @@ func (r *Rules) Permissions() *Permissions { return r.permissions }
 // access is an allow list, nil if everything is allowed, and a deny list, nil if nothing is denied.
 type access struct{ allow, deny *patterns }
 
-// newRules returns the rules for permissions that [checkPermissions] has accepted, or nil if they do
+// NewRules returns the rules for permissions that [Config.Validate] or [SubjectRules.Check] has accepted, or nil if they do
 // not restrict anything.
-func newRules(p *Permissions) *Rules {
+func NewRules(p *Permissions) *Rules {
 	if p == nil {
 		return nil
 	}

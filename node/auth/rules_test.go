@@ -66,7 +66,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%v: %v", tt.perms, err)
 			continue
 		}
-		r := newRules(&tt.perms)
+		r := NewRules(&tt.perms)
 		for _, want := range []bool{true, false} {
 			list := tt.yes
 			if !want {
@@ -117,7 +117,7 @@ func TestFilter(t *testing.T) {
 		{"foo.bar v.*", "foo.> v.1", "foo.bar", "foo.x"},
 	}
 	for _, tt := range tests {
-		r := newRules(&Permissions{Subscribe: SubjectRules{Deny: []string{tt.deny}}})
+		r := NewRules(&Permissions{Subscribe: SubjectRules{Deny: []string{tt.deny}}})
 		subject, queue, _ := strings.Cut(tt.sub, " ")
 		if !r.MaySubscribe(subject, queue) {
 			t.Errorf("deny %s: %s is refused", tt.deny, tt.sub)
@@ -144,7 +144,7 @@ func TestFilter(t *testing.T) {
 
 func TestRulesAreNilForNoRestriction(t *testing.T) {
 	for _, p := range []*Permissions{nil, {}, {Publish: SubjectRules{Deny: []string{}}}} {
-		if r := newRules(p); r != nil {
+		if r := NewRules(p); r != nil {
 			t.Errorf("%+v: got rules", p)
 		}
 	}
@@ -156,11 +156,11 @@ func TestResponseDefaults(t *testing.T) {
 		{ResponseRule{Max: 5, Expires: time.Second}, ResponseRule{5, time.Second}},
 		{ResponseRule{Max: -1, Expires: -1}, ResponseRule{-1, -1}},
 	} {
-		if got := newRules(&Permissions{Responses: &tt.in}).Responses(); *got != tt.want {
+		if got := NewRules(&Permissions{Responses: &tt.in}).Responses(); *got != tt.want {
 			t.Errorf("%v: got %v", tt.in, *got)
 		}
 	}
-	if r := newRules(&Permissions{Publish: SubjectRules{Deny: []string{"a"}}}).Responses(); r != nil {
+	if r := NewRules(&Permissions{Publish: SubjectRules{Deny: []string{"a"}}}).Responses(); r != nil {
 		t.Errorf("got %v without a rule", r)
 	}
 }
@@ -298,7 +298,7 @@ func FuzzRules(f *testing.F) {
 		if p.check() != nil {
 			return
 		}
-		r := newRules(&p)
+		r := NewRules(&p)
 		if r == nil {
 			return
 		}
@@ -350,7 +350,7 @@ func BenchmarkMayPublish(b *testing.B) {
 			allow = append(allow, fmt.Sprintf("region.%d.orders.*.>", i))
 			deny = append(deny, fmt.Sprintf("region.*.orders.secret%d.>", i))
 		}
-		r := newRules(&Permissions{Publish: SubjectRules{Allow: allow, Deny: deny}})
+		r := NewRules(&Permissions{Publish: SubjectRules{Allow: allow, Deny: deny}})
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

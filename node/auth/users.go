@@ -52,7 +52,7 @@ func New(c Config) (*Users, error) {
 		keys:    make(map[string]*account),
 		mapping: c.MapCertificates,
 	}
-	general := newRules(c.Permissions)
+	general := NewRules(c.Permissions)
 	var secrets []string
 	if len(c.Users) == 0 {
 		u.token = c.Token != ""
@@ -63,7 +63,7 @@ func New(c Config) (*Users, error) {
 		user := &c.Users[i]
 		a := &account{user: user, rules: general}
 		if user.Permissions != nil {
-			a.rules = newRules(user.Permissions)
+			a.rules = NewRules(user.Permissions)
 		}
 		if user.NKey != "" {
 			u.keys[user.NKey] = a

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"shoal/node/auth"
@@ -131,15 +132,17 @@ func (b *block) permissions(names ...string) *auth.Permissions {
 
 // rules reads subjects, which are allowed, or a block with what is allowed and denied.
 func (b *block) rules(names ...string) (r auth.SubjectRules) {
+	at := slices.IndexFunc(names, func(name string) bool { return b.has(name) })
 	v := b.take(names...)
 	if v == nil {
 		return r
 	}
+	name := names[at] // users and clusters have other names for it
 	if _, ok := v.data.([]entry); !ok {
-		r.Allow = b.subjects(v, names[0])
+		r.Allow = b.subjects(v, name)
 		return r
 	}
-	c := b.block(v, b.shownPath()+names[0])
+	c := b.block(v, b.shownPath()+name)
 	if allow := c.take("allow"); allow != nil {
 		r.Allow = c.subjects(allow, "allow")
 	}

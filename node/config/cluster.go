@@ -39,9 +39,9 @@ func (b *block) cluster(s *Settings) {
 	c.duration(&o.WriteDeadline, false, "write_deadline")
 	c.duration(&o.ReadyTimeout, false, "ready_timeout")
 	s.ClusterTLS = c.tlsFiles("tls")
+	c.routePermissions(o, "permissions")
 	c.clusterAuthorization(o)
 
-	c.unsupported("permissions for routes", "permissions")
 	c.writeTimeout()
 	c.needless("shoal always waits longer and longer", "connect_backoff")
 	c.needless("all accounts share the connections", "accounts")
@@ -158,12 +158,30 @@ func (b *block) clusterAuthorization(o *node.ClusterOptions) {
 	a.duration(&o.AuthTimeout, true, "timeout")
 	a.unsupported("tokens for other servers, use user and password", "token")
 	a.unsupported("several users for other servers, use user and password", "users")
-	a.unsupported("permissions for routes", "permissions", "default_permissions", "default_permission")
+	if a.has("permissions", "default_permissions", "default_permission") {
+		b.warnf(v.at, "cluster.authorization: permissions belong into cluster.permissions, which count more")
+		inner := *o
+		if a.routePermissions(&inner, "permissions", "default_permissions", "default_permission"); o.Permissions == nil {
+			o.Permissions = inner.Permissions
+		}
+	}
 	a.unsupported("callouts", "auth_callout", "auth_hook")
 	a.unsupported("proxies that it trusts", "proxy_required")
 	a.done()
 	if (o.User == "") == a.has("password", "pass") {
 		a.errorf(v.at, "cluster.authorization: needs both a user and a password, or neither")
+	}
+}
+
+// routePermissions reads what servers tell each other of, by import and export.
+func (b *block) routePermissions(o *node.ClusterOptions, names ...string) {
+	p := b.permissions(names...)
+	switch {
+	case p == nil:
+	case p.Responses != nil:
+		b.fail(b.settings.keys[b.path+names[0]], names[0], "allow_responses makes no sense between servers")
+	default:
+		o.Permissions = &node.RoutePermissions{Import: p.Publish, Export: p.Subscribe}
 	}
 }
 

@@ -119,6 +119,24 @@ func TestLoad(t *testing.T) {
 			c := &s.Node.Cluster
 			c.Host, c.Port, c.MaxPingsOut, c.WriteDeadline = "0.0.0.0", 6222, 4, 3*time.Second
 		}},
+		{`cluster { permissions { import: { allow: [a, "b.>"], deny: c }, subscribe: d } }`, func(s *Settings) {
+			c := &s.Node.Cluster
+			c.Host, c.Port = "0.0.0.0", 6222
+			c.Permissions = &node.RoutePermissions{
+				Import: auth.SubjectRules{Allow: []string{"a", "b.>"}, Deny: []string{"c"}},
+				Export: auth.SubjectRules{Allow: []string{"d"}},
+			}
+		}},
+		{`cluster { authorization { user: u, password: p, permissions { export: a } }, permissions { import: b } }`, func(s *Settings) {
+			c := &s.Node.Cluster
+			c.Host, c.Port, c.User, c.Password = "0.0.0.0", 6222, "u", "p"
+			c.Permissions = &node.RoutePermissions{Import: auth.SubjectRules{Allow: []string{"b"}}}
+		}},
+		{`cluster { authorization { permissions { export: a } } }`, func(s *Settings) {
+			c := &s.Node.Cluster
+			c.Host, c.Port = "0.0.0.0", 6222
+			c.Permissions = &node.RoutePermissions{Export: auth.SubjectRules{Allow: []string{"a"}}}
+		}},
 		{"cluster { compression: true }", func(s *Settings) {
 			c := &s.Node.Cluster
 			c.Host, c.Port, c.Compression = "0.0.0.0", 6222, "s2_fast"
@@ -289,6 +307,9 @@ func TestErrors(t *testing.T) {
 		{"port: 4222, w5cr37! x", "1:13: what is here is no key"},
 		{"server_metadata { a: 1 }", "1:19: server_metadata.a: has to be a text, put it in quotes, not a number"},
 		{"server_metadata: a", "1:1: server_metadata: has to be a block in braces, not a text"},
+		{"cluster { permissions { import: [] } }", "1:25: cluster.permissions.import: is an empty list"},
+		{"cluster { permissions { allow_responses: true } }", "1:11: cluster.permissions: allow_responses makes no sense between servers"},
+		{"cluster { permissions { imports: a } }", `1:25: unknown key "imports", did you mean import?`},
 		{"cluster { ping_max: 0 }", "1:11: cluster.ping_max: 0 is too little, use at least 1"},
 		{"cluster { write_deadline: soon }", `1:11: cluster.write_deadline: "soon" is not a duration`},
 		{"port: 4222\nPort: 4333", "2:1: Port: is the second value for port, the first is in line 1"},

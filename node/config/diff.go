@@ -109,6 +109,7 @@ func (s *Settings) options() []option {
 		{"cluster.gossip.state_dir", c.StateDir, false},
 		{"cluster.authorization", [2]string{c.User, c.Password}, true},
 		{"cluster.authorization.timeout", c.AuthTimeout, false},
+		{"cluster.permissions", c.Permissions, true},
 		{"cluster.connect_retries", c.ConnectRetries, false},
 		{"cluster.pool_size", c.PoolSize, false},
 		{"cluster.compression", c.Compression, false},

@@ -1,6 +1,10 @@
 package monitor
 
-import "time"
+import (
+	"time"
+
+	"shoal/wire"
+)
 
 // RoutezOptions are what is asked about routes.
 type RoutezOptions struct {
@@ -15,8 +19,11 @@ type Routez struct {
 	ServerID   string    `json:"server_id"`
 	ServerName string    `json:"server_name"`
 	Now        time.Time `json:"now"`
-	NumRoutes  int       `json:"num_routes"`
-	Routes     []Route   `json:"routes"`
+	// Import and Export are what this server restricts, nil if it does not.
+	Import    *wire.SubjectPermission `json:"import,omitempty"`
+	Export    *wire.SubjectPermission `json:"export,omitempty"`
+	NumRoutes int                     `json:"num_routes"`
+	Routes    []Route                 `json:"routes"`
 }
 
 // Route describes a connection to another server of the cluster.
@@ -40,10 +47,12 @@ type Route struct {
 	OutBytes      uint64    `json:"out_bytes"`
 	Subscriptions int       `json:"subscriptions"`
 
-	Subjects    []string       `json:"subscriptions_list,omitempty"`
-	Detail      []Subscription `json:"subscriptions_list_detail,omitempty"`
-	Account     string         `json:"account,omitempty"` // the only one that it is for
-	Compression string         `json:"compression"`
+	Import      *wire.SubjectPermission `json:"import,omitempty"` // what the other server restricts
+	Export      *wire.SubjectPermission `json:"export,omitempty"`
+	Subjects    []string                `json:"subscriptions_list,omitempty"`
+	Detail      []Subscription          `json:"subscriptions_list_detail,omitempty"`
+	Account     string                  `json:"account,omitempty"` // the only one that it is for
+	Compression string                  `json:"compression"`
 	// The rest is not in the answers of nats-server.
 	Shoal        bool `json:"shoal"`        // whether the other server is a shoal node
 	Synchronized bool `json:"synchronized"` // whether all that it subscribes to is known here
@@ -57,6 +66,8 @@ func (m *Monitor) Routez(o RoutezOptions) Routez {
 		list = n.RoutesWithInterest
 	}
 	z := Routez{ServerID: n.ID(), ServerName: n.Name(), Now: now, Routes: []Route{}}
+	options := n.Options()
+	z.Import, z.Export = options.Cluster.Permissions.Announced()
 	for _, r := range list() {
 		v := Route{
 			ID:            r.ID,
@@ -79,6 +90,8 @@ func (m *Monitor) Routez(o RoutezOptions) Routez {
 			Subscriptions: r.Subscriptions,
 			Account:       r.Account,
 			Compression:   r.Compression,
+			Import:        r.Import,
+			Export:        r.Export,
 			Shoal:         r.Shoal,
 			Synchronized:  r.Synchronized,
 		}

@@ -102,6 +102,14 @@ func Launch(kind Kind, config string, arguments ...string) (*Server, error) {
 	return launch(kind, dir, append(slices.Clone(arguments), "--ports_file_dir", dir))
 }
 
+// Reconfigure has a server that was launched with a config file read another one in its place.
+func (s *Server) Reconfigure(config string) error {
+	if err := os.WriteFile(filepath.Join(s.dir, "server.conf"), []byte(config), 0o600); err != nil {
+		return err
+	}
+	return s.Signal(syscall.SIGHUP)
+}
+
 func launch(kind Kind, dir string, arguments []string) (*Server, error) {
 	binary, err := kind.Binary()
 	if err != nil {

@@ -125,7 +125,11 @@ func (s Settings) config() string {
 			fmt.Fprintf(&top, "%s: %s\n", key, value)
 		}
 	}
-	if cluster.Len() > 0 {
+	// Of two blocks, only the last would count.
+	if before, after, ok := strings.Cut(top.String(), "cluster {"); ok {
+		top.Reset()
+		fmt.Fprintf(&top, "%scluster {\n%s%s", before, cluster.String(), after)
+	} else if cluster.Len() > 0 {
 		fmt.Fprintf(&top, "cluster {\n%s}\n", cluster.String())
 	}
 	if authorization.Len() > 0 {

@@ -141,6 +141,12 @@ func (n *Node) Interrupt() error { return n.end(os.Interrupt, stopTimeout) }
 // Signal sends the server a signal.
 func (n *Node) Signal(signal os.Signal) error { return n.server.Signal(signal) }
 
+// Reconfigure has the server read another config file in the place of the one of [Options].
+func (n *Node) Reconfigure(config string) error {
+	// A nats-server forgets the flag.
+	return n.server.Reconfigure(fmt.Sprintf("server_name: %q\n%s", n.Name, config))
+}
+
 // End waits until the server has ended after a signal.
 func (n *Node) End(timeout time.Duration) error {
 	server := n.server
