@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // notifier tells the service manager that has started the server how the server is, in the way of systemd:
@@ -88,13 +86,17 @@ func (n *notifier) stopping(what string, within time.Duration) {
 
 // reload runs reload, between words that let the manager wait for its end.
 func (n *notifier) reload(reload func()) {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+	if n.socket == "" {
+		reload()
+		return
+	}
+	now, err := monotonic()
+	if err != nil {
 		n.log.Warn("Cannot tell the service manager of a reload", "error", err)
 		reload()
 		return
 	}
-	n.tell("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", time.Duration(now.Nano()).Microseconds()))
+	n.tell("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", now.Microseconds()))
 	defer n.tell("READY=1")
 	reload()
 }
