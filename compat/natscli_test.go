@@ -160,6 +160,7 @@ func useTool(t *testing.T, path, kinds string) map[string]map[string]string {
 		{"a", "account info", `(?s)User: a\n.*Account: A.*Connected Server Name: node0.*JetStream is not supported`},
 		{"a", "account report connections", `(?s)kicked +│ node1`},
 		{"a", "rtt 2", `nats://127\.0\.0\.1:\d+: [\d.]+.?s`},
+		{"a", "trace x.z hello", `(?s)Client .*server:"node0".*--> Router "node1".*server:"node1".*--C Client "kicked" cid:\d+ subject:"x\.\*"`},
 		{"a", "pub x.z hello", `Published 5 bytes to "x.z"`},
 		{"a", "request nobody hello", `No responders are available`},
 		{"a", "latency --server-b " + m.Nodes[1].URL() + " --duration 1s --rate 100", `(?s)HDR Percentiles.*99: +\d`},

@@ -100,6 +100,10 @@ func (c *client) handle(w *work, op *wire.Op) error {
 	}
 	switch op.Verb {
 	case wire.Pub, wire.HPub:
+		if wantsTrace(op) {
+			c.publishTraced(w, op)
+			break
+		}
 		c.publish(w, op)
 	case wire.Sub:
 		c.subscribe(w, op)

@@ -58,6 +58,9 @@ func (w *work) lookup(op *wire.Op) *entry {
 	e := w.cache.lookup(op.Subject)
 	if d := e.detour; d != nil && d.mapping != nil {
 		op.Subject = []byte(d.mapping.pick(string(op.Subject)))
+		if w.traced != nil {
+			w.traced.add(&traceMapping{newTraceEvent("sm"), string(op.Subject)})
+		}
 		e = w.cache.lookup(op.Subject)
 	}
 	return e
@@ -95,11 +98,16 @@ func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
 	home := w.cache.place
 	request := *op
 	request.Subject, request.Tail = []byte(subject), nil
+	traced := w.traced
+	if traced != nil && w.leaveTrace(s.to, &request, op.Subject) {
+		return true
+	}
 	w.introduce(&request)
 	w.redirect(&request, s.to, s.once, s.threshold)
 	w.cache.enter(s.to)
 	delivered := w.deliverAll(w.lookup(&request), &request, depth)
 	w.cache.move(home)
+	w.traced = traced
 	if !delivered {
 		s.to.replies.drop(string(request.Reply))
 	}
@@ -131,10 +139,15 @@ func (w *work) answer(op *wire.Op) bool {
 	}
 	response := *op
 	response.Subject, response.Queues = []byte(o.subject), nil
+	traced := w.traced
+	if traced != nil && w.leaveTrace(o.to, &response, op.Subject) {
+		return true
+	}
 	w.redirect(&response, o.to, o.once, o.threshold)
 	w.cache.answer(o.to)
 	delivered := w.deliverAll(w.cache.lookup(response.Subject), &response, 0)
 	w.cache.move(home)
+	w.traced = traced
 	if !delivered {
 		o.to.replies.drop(string(response.Reply))
 	}

@@ -21,6 +21,9 @@ const (
 // shoalProto is [wire.ShoalInfo.Proto] of this version.
 const shoalProto = 3
 
+// routeProto is the version of the protocol of routes that a node speaks without a [SystemService].
+const routeProto = 2
+
 // routeInfo returns the INFO for a peer, or for one that has not said who it is yet.
 func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 	name, fixed := n.cluster.get()
@@ -29,7 +32,7 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 		ID:             n.id,
 		Name:           n.name,
 		Version:        ProtocolVersion,
-		Proto:          2,
+		Proto:          routeProto,
 		Go:             runtime.Version(),
 		Host:           n.routeHost,
 		Port:           n.routePort,
@@ -48,6 +51,9 @@ func (n *Node) routeInfo(r *route) *wire.ServerInfo {
 			Draining: n.Draining()},
 	}
 	info.Import, info.Export = opts.Permissions.Announced()
+	if n.system != nil {
+		info.Proto = traceProto
+	}
 	if opts.Advertise != "" {
 		info.IP = "nats-route://" + net.JoinHostPort(n.routeHost, strconv.Itoa(n.routePort)) + "/"
 	}

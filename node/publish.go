@@ -19,11 +19,11 @@ func (c *client) publish(w *work, op *wire.Op) {
 	}
 	e := w.lookup(op) // the permission is one for where the message goes
 	if e.denied && !c.mayAnswer(op.Subject) {
-		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, op.Subject))
+		c.refusePublish(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, op.Subject))
 		return
 	}
 	if reservedReply(op.Reply) {
-		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionReply, op.Reply))
+		c.refusePublish(w, fmt.Sprintf("%s%q", wire.TextPermissionReply, op.Reply))
 		return
 	}
 	c.ok(w)
@@ -72,9 +72,13 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		}
 		e = w.cache.lookup(op.Subject)
 	}
+	receivers := 0
+	if w.traced != nil {
+		receivers = w.spread(op)
+	}
 	if len(w.picks)+len(w.peers) == 0 {
-		w.fanOut.add(0)
-		return false
+		w.fanOut.add(receivers)
+		return receivers > 0
 	}
 	size := len(op.Payload)
 	headers := op.HasHeaders() && op.HeaderLen > 0
@@ -84,7 +88,6 @@ func (w *work) deliver(e *entry, op *wire.Op) bool {
 		tail = w.tail
 	}
 	var stripped []byte
-	receivers := 0
 	for i, g := range w.picks {
 		if !w.claim(g) {
 			if g.subs[0].queue == "" {

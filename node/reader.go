@@ -22,6 +22,8 @@ type work struct {
 	chosen         []*group     // memory for picks
 	peers          []*group     // that get the current message
 	unserved       [][]byte     // queue groups named by a peer that have no member here
+	traced         *tracing     // of the current message, nil for all but a few
+	clients        []*group     // memory for picks of a message that is traced
 	tail, stripped []byte
 	shown          []byte // the subject that clients are to see instead of that of the message
 	line           []byte // memory for what precedes the tail, if that is not the same every time

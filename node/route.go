@@ -144,6 +144,10 @@ func (r *route) handle(w *work, op *wire.Op) error {
 			r.asked(op)
 			return nil
 		}
+		if wantsTrace(op) {
+			r.deliverTraced(w, op)
+			return nil
+		}
 		r.deliver(w, op)
 		return nil
 	case wire.Connect:

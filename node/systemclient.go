@@ -25,6 +25,8 @@ type SystemService interface {
 	Connected(account string, describe func() Connection)
 	Disconnected(account string, describe func() Connection)
 	Refused(describe func() Connection)
+	// Traced tells in an account what has become of a message, by a subject.
+	Traced(account, subject string, t *MessageTrace)
 	// LeavesSoon tells that the node is a lame duck, and Leaves that it ends the connections of clients
 	// and then itself.
 	LeavesSoon()
@@ -122,18 +124,23 @@ func (c *SystemClient) Subscribe(subject string, local bool, handle func(*System
 // payload if there is anybody, and no other message overtakes this one from there on. It reports whether
 // the message was sent.
 func (c *SystemClient) Publish(subject string, header []byte, make func() []byte) bool {
-	return c.publish(subject, "", header, make)
+	return c.publish(c.node.accounts.system, subject, "", header, make)
+}
+
+// PublishIn is Publish in an account, which there must be. The message is made also if nobody gets it.
+func (c *SystemClient) PublishIn(account, subject string, header []byte, make func() []byte) bool {
+	return c.publish(c.node.accounts.get(account), subject, "", header, make)
 }
 
 // Request is Publish for a message that is replied to.
 func (c *SystemClient) Request(subject, reply string, make func() []byte) bool {
-	return c.publish(subject, reply, nil, make)
+	return c.publish(c.node.accounts.system, subject, reply, nil, make)
 }
 
-func (c *SystemClient) publish(subject, reply string, header []byte, make func() []byte) bool {
+func (c *SystemClient) publish(in *account, subject, reply string, header []byte, make func() []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || !c.Wanted(subject) {
+	if c.closed || in == c.node.accounts.system && !c.Wanted(subject) {
 		return false
 	}
 	op := wire.Op{Verb: wire.Pub, Subject: []byte(subject), Reply: []byte(reply)}
@@ -145,7 +152,8 @@ func (c *SystemClient) publish(subject, reply string, header []byte, make func()
 	op.SizeText = sizeText(len(op.Payload))
 	w := c.node.newWork(&c.conn)
 	w.msgs, w.bytes = 1, uint64(len(op.Payload))
-	delivered := w.deliverAll(w.cache.lookup(op.Subject), &op, longestChain)
+	w.cache.enter(in)
+	delivered := w.deliverAll(w.lookup(&op), &op, longestChain)
 	c.finish(w)
 	w.cache.forget()
 	c.node.works.Put(w)

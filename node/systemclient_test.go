@@ -20,8 +20,9 @@ type parrot struct {
 	heard  atomic.Int64
 	block  chan struct{} // holds up the answers if it is not nil
 
-	mu    sync.Mutex
-	noted []string // of what it was told
+	mu     sync.Mutex
+	noted  []string // of what it was told
+	traced []*MessageTrace
 }
 
 func (e *parrot) Serve(ctx context.Context) {
@@ -46,6 +47,12 @@ func (e *parrot) Disconnected(account string, about func() Connection) { e.note(
 func (e *parrot) Refused(about func() Connection)                      { e.note("!", about()) }
 func (e *parrot) LeavesSoon()                                          { e.note("lame", Connection{}) }
 func (e *parrot) Leaves()                                              { e.note("end", Connection{}) }
+
+func (e *parrot) Traced(account, subject string, t *MessageTrace) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.traced = append(e.traced, t)
+}
 
 func (e *parrot) note(what string, c Connection) {
 	e.mu.Lock()

@@ -91,6 +91,14 @@ func (w *work) answerHere(s *serviceImport, op *wire.Op) bool {
 	if !ok || len(op.Reply) == 0 {
 		return false
 	}
+	if t := w.traced; t != nil {
+		t.add(&traceService{newTraceEvent("si"), c.node.accounts.system.name, string(op.Subject), string(op.Subject)})
+		if t.only {
+			return true
+		}
+		w.traced = nil
+		defer func() { w.traced = t }()
+	}
 	payload := s.answer(c)
 	if payload == nil {
 		return false

@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	// mostEvents is how many events may wait to be told. When clients come and go faster than that, some
-	// are not told.
+	// mostEvents is how many events may wait to be told. When more happens than that, some is not told.
 	mostEvents = 4096
 	// The figures are told soon after the start, to be known, and then less and less often.
 	firstStatsz, everyStatsz = 250 * time.Millisecond, 10 * time.Second
@@ -20,18 +19,11 @@ const (
 	settleTime, everyConns = 100 * time.Millisecond, 30 * time.Second
 )
 
-// event is something to be told, by a subject.
-type event struct {
-	subject string
-	// make returns the message.
-	make func() any
-}
-
 // events are what has happened and is not yet told. Whoever adds to them does not wait.
 type events struct {
 	service *Service
-	queue   chan event
-	changed chan struct{} // has a value when accounts does
+	queue   chan func()   // each tells one
+	changed chan struct{} // has a value when accounts does, or lost is not 0
 
 	mu       sync.Mutex // guards the rest
 	accounts map[string]bool
@@ -40,19 +32,40 @@ type events struct {
 
 func (e *events) init(s *Service) {
 	e.service = s
-	e.queue = make(chan event, mostEvents)
+	e.queue = make(chan func(), mostEvents)
 	e.changed = make(chan struct{}, 1)
 	e.accounts = make(map[string]bool)
 }
 
 // add has an event told if anybody listens.
 func (e *events) add(subject string, make func() any) {
+	e.push(func() { e.service.publish(subject, make) })
+}
+
+// push has an event told, and reports whether there was room for it.
+func (e *events) push(tell func()) bool {
 	select {
-	case e.queue <- event{subject, make}:
+	case e.queue <- tell:
+		return true
 	default:
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.lost++
+		e.lose()
+		return false
+	}
+}
+
+// lose notes that an event is not told.
+func (e *events) lose() {
+	e.mu.Lock()
+	e.lost++
+	e.mu.Unlock()
+	e.wake()
+}
+
+// wake has what has changed told soon.
+func (e *events) wake() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
 	}
 }
 
@@ -61,10 +74,7 @@ func (e *events) change(account string) {
 	e.mu.Lock()
 	e.accounts[account] = true
 	e.mu.Unlock()
-	select {
-	case e.changed <- struct{}{}:
-	default:
-	}
+	e.wake()
 }
 
 // run tells events until ctx ends.
@@ -83,8 +93,8 @@ func (e *events) run(ctx context.Context) {
 		case <-ctx.Done():
 			e.finish()
 			return
-		case event := <-e.queue:
-			s.publish(event.subject, event.make)
+		case tell := <-e.queue:
+			tell()
 		case <-statsz.C:
 			s.tellStatsz(s.statszSubject())
 			interval = min(2*interval, everyStatsz)
@@ -107,8 +117,8 @@ func (e *events) run(ctx context.Context) {
 func (e *events) finish() {
 	for {
 		select {
-		case event := <-e.queue:
-			e.service.publish(event.subject, event.make)
+		case tell := <-e.queue:
+			tell()
 		default:
 			return
 		}
@@ -122,7 +132,7 @@ func (e *events) tellChanges() {
 	e.accounts, e.lost = make(map[string]bool), 0
 	e.mu.Unlock()
 	if lost > 0 {
-		e.service.log.Warn("Clients came and went too fast for all of them to be told in the system account", "untold", lost)
+		e.service.log.Warn("Clients came and went, or messages were traced, too fast for all of that to be told", "untold", lost)
 	}
 	for account := range accounts {
 		e.tellConns(account)

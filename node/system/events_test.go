@@ -31,3 +31,25 @@ func TestEventsAreBounded(t *testing.T) {
 		t.Errorf("%d accounts and %d changes are noted", len(s.events.accounts), len(s.events.changed))
 	}
 }
+
+// Traces wait only as long as they are neither too many nor too large.
+func TestTracesAreBounded(t *testing.T) {
+	n, err := node.New(node.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(n, nil, nil, slog.New(slog.DiscardHandler))
+	for range 3 {
+		s.Traced(node.GlobalAccount, "x", &node.MessageTrace{Request: node.TraceRequest{Size: mostTraced/2 + 1}})
+	}
+	if len(s.events.queue) != 1 || s.events.lost != 2 {
+		t.Errorf("of large traces %d wait and %d are lost", len(s.events.queue), s.events.lost)
+	}
+	(<-s.events.queue)()
+	for range 2 * mostEvents {
+		s.Traced(node.GlobalAccount, "x", &node.MessageTrace{Request: node.TraceRequest{Size: 1}})
+	}
+	if size := s.traced.Load(); len(s.events.queue) != mostEvents || size != mostEvents {
+		t.Errorf("%d traces wait, of %d bytes", len(s.events.queue), size)
+	}
+}

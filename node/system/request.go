@@ -128,15 +128,11 @@ func (s *Service) respond(r *request, data any, err error) {
 	}
 	encoding := ""
 	if failed == nil {
-		encoding = acceptedEncoding(r.Header)
+		encoding = encodingOf(headerValue(r.Header, "Accept-Encoding"))
 	} else {
 		data = nil
 	}
-	var header []byte
-	if encoding != "" {
-		header = []byte("NATS/1.0\r\nContent-Encoding: " + encoding + "\r\n\r\n")
-	}
-	s.client.Publish(r.Reply, header, func() []byte {
+	s.client.Publish(r.Reply, encodingHeader(encoding), func() []byte {
 		return compress(s.encode(response{Server: s.self(), Data: data, Error: failed}), encoding)
 	})
 }
@@ -148,9 +144,10 @@ const (
 	encodingNone   = "identity"
 )
 
-// acceptedEncoding returns how an answer is to be encoded, empty if the header of the request does not ask.
-func acceptedEncoding(header []byte) string {
-	switch value := strings.ToLower(headerValue(header, "Accept-Encoding")); {
+// encodingOf returns how an answer is to be encoded, by the header Accept-Encoding of the request; empty if
+// that does not ask.
+func encodingOf(accepted string) string {
+	switch value := strings.ToLower(accepted); {
 	case value == "":
 		return ""
 	case strings.Contains(value, "snappy"), strings.Contains(value, "s2"):
@@ -159,6 +156,14 @@ func acceptedEncoding(header []byte) string {
 		return encodingGzip
 	}
 	return encodingNone
+}
+
+// encodingHeader returns the header block of an answer, nil if there is no need for one.
+func encodingHeader(encoding string) []byte {
+	if encoding == "" {
+		return nil
+	}
+	return []byte("NATS/1.0\r\nContent-Encoding: " + encoding + "\r\n\r\n")
 }
 
 // headerValue returns the first value of a header, empty if there is none.

@@ -24,6 +24,7 @@ type Service struct {
 	log       *slog.Logger
 
 	numbered atomic.Uint64 // messages so far
+	traced   atomic.Int64  // size of the traces that wait
 	events   events
 	long     longWork
 	asking   asking

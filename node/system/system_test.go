@@ -546,3 +546,59 @@ func TestEvents(t *testing.T) {
 		t.Errorf("shutdown: %+v", got)
 	}
 }
+
+// TestMessageTrace has a message traced that crosses a route.
+func TestMessageTrace(t *testing.T) {
+	one, two, _ := pair(t)
+	receiver, sender := connect(t, one, "a", "p"), connect(t, two, "a", "p")
+	if _, err := receiver.Subscribe("x.*", func(m *nats.Msg) { t.Errorf("%s is delivered", m.Subject) }); err != nil {
+		t.Fatal(err)
+	}
+	traces, err := sender.SubscribeSync("to")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := receiver.Subscribe("ready", func(m *nats.Msg) { m.Respond(nil) }); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other server knows of the subscriptions", func() bool {
+		_, err := sender.Request("ready", nil, time.Second)
+		return err == nil
+	})
+	for encoding, decode := range map[string]func(io.Reader) (io.Reader, error){
+		"":     func(r io.Reader) (io.Reader, error) { return r, nil },
+		"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"s2":   func(r io.Reader) (io.Reader, error) { return s2.NewReader(r), nil },
+	} {
+		message := &nats.Msg{Subject: "x.y", Header: nats.Header{"Nats-Trace-Dest": {"to"}, "Nats-Trace-Only": {"true"}}}
+		if encoding != "" {
+			message.Header.Set("Accept-Encoding", encoding)
+		}
+		if err := sender.PublishMsg(message); err != nil {
+			t.Fatal(err)
+		}
+		told := make(map[string]string)
+		for range 2 {
+			m, err := traces.NextMsg(patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := decode(bytes.NewReader(m.Data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var trace struct {
+				Server struct{ Name string }
+				Hops   int
+				Events []struct{ Type, Name, Hop, Sub string }
+			}
+			if err := json.NewDecoder(r).Decode(&trace); err != nil {
+				t.Fatalf("%q: %v", encoding, err)
+			}
+			told[trace.Server.Name] = fmt.Sprint(trace.Hops, trace.Events)
+		}
+		if told["two"] != "1 [{in test  } {eg one 1 }]" || told["one"] != "0 [{in two  } {eg test  x.*}]" {
+			t.Errorf("%q: the servers tell %v", encoding, told)
+		}
+	}
+}
