@@ -3,15 +3,15 @@ package node
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"time"
 
 	"shoal/wire"
 )
 
-// lingerTime and lingerBytes bound how long a connection is still read that was sent an error, or
-// that ends because the node does. Closing it with unread bytes would reset it, and the other side
-// might never see why.
+// lingerTime and lingerBytes bound how long a connection is still read that was sent an error. Closing
+// it with unread bytes would reset it, and the other side might never see why.
 const (
 	lingerTime = 200 * time.Millisecond
 	// alertTime is the same for the alert by which TLS says why there is no handshake. Whoever gets it has
@@ -20,7 +20,16 @@ const (
 	lingerBytes = 1 << 20
 )
 
-// flushTime bounds how long a connection that ends may take to receive what waits for it.
+// hearTime and hearBytes bound how long a client is waited for, and heard, that goes on to send although its
+// node stops. One that has sent nothing for lingerTime has nothing more to say, and what was on its way is no
+// more than two sockets hold.
+const (
+	hearTime  = 2 * time.Second
+	hearBytes = 32 << 20
+)
+
+// flushTime bounds how long a connection that ends may take to receive what waits for it. A route of a node
+// that stops has the time that any write has.
 const flushTime = time.Second
 
 // conclude ends a connection that is not read any more because of err.
@@ -33,23 +42,30 @@ func (c *conn) conclude(err error) {
 	c.unsubscribeAll()
 	c.visitors.wait()
 	if e.hold > 0 {
-		c.ignore(e.hold)
+		c.ignore(e.hold, lingerBytes)
 	}
 	if e.text != "" {
 		c.sendLine(wire.AppendErr(nil, e.text))
 	}
-	flushed := c.flush(min(flushTime, c.writeDeadline()))
+	stops := e.reason == reasonServerShutdown
+	patience := c.writeDeadline()
+	if !stops || !c.isRoute {
+		patience = min(patience, flushTime)
+	}
+	flushed := c.flush(patience)
 	if f := c.sock.frames; f != nil && flushed {
 		f.sayWhy(e)
 	}
 	switch {
 	case !flushed && c.sock.tls != nil: // somebody is still writing
 	case e.reason == reasonTLSHandshake && !isProbe(e.err):
-		c.linger(alertTime)
+		c.linger(alertTime, lingerBytes)
 	case e.text != "":
-		c.linger(lingerTime) // the other side should see why
-	case e.reason == reasonServerShutdown && !c.isRoute:
+		c.linger(lingerTime, lingerBytes) // the other side should see why
+	case stops && !c.isRoute:
 		c.hearOut()
+	case stops && flushed:
+		c.linger(patience, math.MaxInt) // what clients have sent should arrive
 	case c.sock.tls != nil:
 		_ = c.sock.tls.CloseWrite() // the other side should know that nothing was cut off
 	}
@@ -100,34 +116,55 @@ func (c *conn) hearOut() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.sock.nc.SetReadDeadline(time.Now().Add(lingerTime))
 	c.hearing = true
 	var err error
 	if len(c.in.unread()) > 0 {
 		err = c.carryOut(c.resume())
 	}
-	for err == nil || err == errRested {
-		err = c.readAll() // until the client closes as well, or the time is up
+	var waited time.Duration
+	for heard := 0; err == nil && waited < hearTime && heard < hearBytes; {
+		before := len(c.in.unread())
+		began := time.Now()
+		err = c.hear()
+		waited += time.Since(began)
+		heard += len(c.in.unread()) - before
+		if err == nil {
+			err = c.carryOut(c.resume())
+		}
 	}
 	c.release()
 	c.unsubscribeAll()
 }
 
-// linger lets the other side read the error before the connection is torn down.
-func (c *conn) linger(d time.Duration) {
+// hear waits for more from a client, but not for long.
+func (c *conn) hear() error {
+	c.sock.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	err := c.in.fill()
+	if !isTimeout(err) || !c.sock.wait(false) {
+		return err
+	}
+	// On a busy machine the time can be up before the socket was looked at.
+	c.sock.nc.SetReadDeadline(time.Time{})
+	err = c.in.fill()
+	c.sock.wait(true)
+	return err
+}
+
+// linger lets the other side read what it was sent before the connection is torn down, see ignore.
+func (c *conn) linger(d time.Duration, most int) {
 	half, ok := c.sock.stream().(interface{ CloseWrite() error })
 	if ok && half.CloseWrite() == nil {
-		c.ignore(d)
+		c.ignore(d, most)
 	}
 }
 
-// ignore drops what comes until the time is up, it is too much or the other side closes.
-func (c *conn) ignore(d time.Duration) {
+// ignore drops what comes until the time is up, it is more than most bytes or the other side closes.
+func (c *conn) ignore(d time.Duration, most int) {
 	nc := c.sock.nc
 	nc.SetReadDeadline(time.Now().Add(d))
 	buf := c.node.buffers.get(minBufferSize)
 	defer c.node.buffers.put(buf)
-	for total := 0; total < lingerBytes; {
+	for total := 0; total < most; {
 		n, err := nc.Read(buf.data)
 		if err != nil {
 			return

@@ -154,9 +154,10 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 			r.probe(failedTime)
 		}
 	case membership.Left:
+		// It closes its routes itself when all that its clients have sent is on its way.
 		n.targets.left(member.ID)
 		for _, r := range routes {
-			r.end(&ending{reason: reasonRouteRemoved})
+			r.probe(failedTime)
 		}
 	}
 }

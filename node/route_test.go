@@ -3,8 +3,10 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -497,6 +499,7 @@ func TestLameDuck(t *testing.T) {
 	p.send("RS- $G p q\r\n") // now there is none elsewhere
 	p.want("RS+ $G p q 1\r\n")
 	c.wantEnd("")
+	p.nc.Close() // nobody waits for it then
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
@@ -521,15 +524,31 @@ func TestLameDuckWithoutClients(t *testing.T) {
 	}
 }
 
-// TestNothingPublishedIsLost has a node stop before it has read what a client has published: all of it
-// arrives elsewhere.
+// TestNothingPublishedIsLost has a node stop before it has read what a client has published, while a peer
+// goes on to send to it: all of it arrives elsewhere.
 func TestNothingPublishedIsLost(t *testing.T) {
-	const count = 2_000 // no more than a slow machine carries out while a connection lingers
-	for range 5 {
-		nodes := startMesh(t, 2)
+	const count = 100_000 // more than is carried out in the time that a silent client is waited for
+	for range 2 {
+		nodes := startMembers(t, 2) // the peer hears the goodbye before the last message
 		s := dial(t, nodes[0], quiet+"SUB p 1\r\n")
 		s.sync()
+		dial(t, nodes[1], quiet+"SUB noise 1\r\n").sync()
+		waitForInterest(t, nodes[0], 1)
 		waitForInterest(t, nodes[1], 1)
+		var noisy sync.WaitGroup
+		stop := make(chan struct{})
+		noise := dial(t, nodes[0], quiet)
+		noisy.Go(func() {
+			text := strings.Repeat("PUB noise 100\r\n"+strings.Repeat("x", 100)+"\r\n", 100)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					noise.send(text)
+				}
+			}
+		})
 		p := dial(t, nodes[1], quiet)
 		p.send(strings.Repeat("PUB p 2\r\nhi\r\n", count))
 		if err := nodes[1].Shutdown(context.Background()); err != nil {
@@ -539,5 +558,37 @@ func TestNothingPublishedIsLost(t *testing.T) {
 			s.want(message("p", "1", "hi"))
 		}
 		s.sync()
+		close(stop)
+		noisy.Wait()
+	}
+}
+
+// TestAPeerThatIsBusyLosesNothing has a node stop whose peer is slow to read, and goes on to send.
+func TestAPeerThatIsBusyLosesNothing(t *testing.T) {
+	n := startPeer(t, "n", ClusterOptions{Name: "C"}, nil)
+	p := joinRoute(t, n, "X")
+	p.send("RS+ $G p\r\n")
+	p.sync()
+	const count, size = 20, 100_000
+	c := dial(t, n, quiet)
+	c.send(strings.Repeat(fmt.Sprintf("PUB p %d\r\n%s\r\n", size, strings.Repeat("x", size)), count))
+	c.sync()
+	ended := make(chan error)
+	go func() { ended <- n.Shutdown(context.Background()) }()
+	c.wantEnd("")
+	for range 100 { // the route is not read any more for most of that time
+		if _, err := io.WriteString(p.nc, "RS+ $G q\r\nRS- $G q\r\n"); err != nil {
+			break
+		}
+		time.Sleep(3 * time.Millisecond)
+	}
+	p.nc.SetReadDeadline(time.Now().Add(patience))
+	got, err := io.ReadAll(p.r)
+	if n := strings.Count(string(got), "RMSG $G p "); n != count || err != nil {
+		t.Errorf("%d of %d messages came (%v)", n, count, err)
+	}
+	p.nc.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -23,7 +24,8 @@ type socket struct {
 	wouldWait func()
 	nread     int
 	readErr   error
-	streak    int // reads since the last wait
+	streak    int  // reads since the last wait
+	hasty     bool // reads do not wait
 	writeTo   func(fd uintptr) bool
 	unwritten []byte
 	writeErr  error
@@ -76,6 +78,8 @@ func (s *socket) rawRead(fd uintptr) bool {
 			s.streak++
 		case err == syscall.EINTR:
 			continue
+		case err == syscall.EAGAIN && s.hasty:
+			s.readErr = os.ErrDeadlineExceeded
 		case err == syscall.EAGAIN:
 			s.streak = 0
 			s.wouldWait()
@@ -87,6 +91,19 @@ func (s *socket) rawRead(fd uintptr) bool {
 		}
 		return true
 	}
+}
+
+// wait has reads wait for bytes, or report [os.ErrDeadlineExceeded] if there are none. It reports whether
+// that is possible: some streams can only wait.
+func (s *socket) wait(yes bool) bool {
+	switch {
+	case s.codec != nil || s.raw == nil:
+		return false
+	case s.tls != nil:
+		return s.tls.wire.wait(yes)
+	}
+	s.hasty = !yes
+	return true
 }
 
 // busyStreak is the number of reads without a wait in between from which on a reader announces them
