@@ -52,6 +52,9 @@ func start(ctx context.Context, s *settings, args []string, std streams) error {
 
 // prepare makes what the node needs out of the settings and the files that they name.
 func (s *settings) prepare(log *slog.Logger) (err error) {
+	if err := s.checkLog(); err != nil {
+		return err
+	}
 	if s.Node.Authenticator, err = s.authenticator(); err != nil {
 		return err
 	}
@@ -98,8 +101,8 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, read rea
 		return err
 	}
 	defer log.close()
-	if log.file != nil {
-		// Standard error gets the reason from run; a log file would never know.
+	if !log.onStandardError() {
+		// Standard error gets the reason from run; the log would never know.
 		defer func() {
 			if err != nil {
 				log.Log(ctx, node.LevelFatal, err.Error())

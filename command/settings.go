@@ -165,6 +165,12 @@ func (s *settings) flags() []cli.Flag {
 	}, s.tlsFlags(), s.webSocketFlags(), []cli.Flag{
 		&cli.StringFlag{Category: categoryLogging, Name: "log", Aliases: []string{"l"},
 			Usage: "append to this `FILE`", DefaultText: "standard error", Value: s.Log.File, Destination: &s.Log.File},
+		&cli.GenericFlag{Category: categoryLogging, Name: "log_size_limit",
+			Usage: "move the file away, and begin a new one, at this `SIZE`", DefaultText: "never", Value: sizeValue{&s.Log.SizeLimit, math.MaxInt}},
+		&cli.BoolFlag{Category: categoryLogging, Name: "syslog", Aliases: []string{"s"},
+			Usage: "log to the syslog of this machine", Value: s.Log.Syslog, Destination: &s.Log.Syslog},
+		&cli.GenericFlag{Category: categoryLogging, Name: "remote_syslog", Aliases: []string{"r"},
+			Usage: "log to the syslog at this `URL`, udp://host:514, tcp://host:514 or unixgram:///path", Value: syslogValue{&s.Log.RemoteSyslog}},
 		&cli.StringFlag{Category: categoryLogging, Name: "log_format",
 			Usage: "text or json, `FORMAT`", Value: s.Log.Format, Destination: &s.Log.Format},
 		&cli.BoolFlag{Category: categoryLogging, Name: "logtime", Aliases: []string{"T"},

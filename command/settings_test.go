@@ -55,6 +55,9 @@ func TestFlags(t *testing.T) {
 		{"-m 8222 --profile -1", func(s *settings) { s.Monitor.Port, s.ProfilePort = 8222, node.RandomPort }},
 		{"--http_port 8222", func(s *settings) { s.Monitor.Port = 8222 }},
 		{"-l f", func(s *settings) { s.Log.File = "f" }},
+		{"--log f --log_size_limit 1MB --syslog -r udp://h:1", func(s *settings) {
+			s.Log.File, s.Log.SizeLimit, s.Log.Syslog, s.Log.RemoteSyslog = "f", 1<<20, true, "udp://h:1"
+		}},
 		{"--log f --log_format json", func(s *settings) { s.Log.File, s.Log.Format = "f", "json" }},
 		{"-T=false", func(s *settings) { s.Log.Time = false }},
 		{"--logtime=0", func(s *settings) { s.Log.Time = false }},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"shoal/logtext"
 	"shoal/node"
 )
 
@@ -149,4 +150,22 @@ func shown(text string) string {
 		return text
 	}
 	return strconv.Quote(text)
+}
+
+// syslogValue is the address of a syslog as the value of a flag.
+type syslogValue struct{ address *string }
+
+func (v syslogValue) Set(text string) error {
+	if _, _, err := logtext.ParseSyslog(text); err != nil {
+		return fmt.Errorf("%s %w", shown(text), err)
+	}
+	*v.address = text
+	return nil
+}
+
+func (v syslogValue) String() string {
+	if v.address == nil {
+		return ""
+	}
+	return *v.address
 }

@@ -58,6 +58,7 @@ func (o Options) enabled(level slog.Level) bool {
 // Handler is a [slog.Handler] that writes one line for a record, with one Write.
 type Handler struct {
 	options Options
+	bare    bool // without process number, time and level, which others add
 	out     *output
 	conn    *slog.Value // the connection that WithAttrs fixed, nil without one
 	attrs   []byte      // the attributes that WithAttrs fixed, as text
@@ -66,13 +67,13 @@ type Handler struct {
 
 // output is shared by a handler and those derived from it.
 type output struct {
-	mu sync.Mutex // keeps the lines of concurrent records apart
-	w  io.Writer
+	mu    sync.Mutex // keeps the lines of concurrent records apart
+	write func(level slog.Level, line []byte)
 }
 
 // NewHandler returns a handler that writes to w.
 func NewHandler(w io.Writer, options Options) *Handler {
-	return &Handler{options: options, out: &output{w: w}}
+	return &Handler{options: options, out: &output{write: func(_ slog.Level, line []byte) { _, _ = w.Write(line) }}}
 }
 
 // Enabled implements [slog.Handler].
@@ -89,16 +90,10 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 			buffers.Put(buf)
 		}
 	}()
-	line := append((*buf)[:0], '[')
-	line = strconv.AppendInt(line, int64(h.options.PID), 10)
-	line = append(line, "] "...)
-	if !h.options.NoTime && !r.Time.IsZero() {
-		line = h.options.zoned(r.Time).AppendFormat(line, "2006/01/02 15:04:05.000000 ")
+	line := (*buf)[:0]
+	if !h.bare {
+		line = h.appendHead(line, &r)
 	}
-	line = append(line, '[')
-	line = append(line, levelName(r.Level)...)
-	line = append(line, "] "...)
-
 	conn := h.conn
 	if h.group == "" {
 		r.Attrs(func(a slog.Attr) bool {
@@ -124,8 +119,21 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
-	_, _ = h.out.w.Write(line)
+	h.out.write(r.Level, line)
 	return nil
+}
+
+// appendHead writes what a line begins with.
+func (h *Handler) appendHead(line []byte, r *slog.Record) []byte {
+	line = append(line, '[')
+	line = strconv.AppendInt(line, int64(h.options.PID), 10)
+	line = append(line, "] "...)
+	if !h.options.NoTime && !r.Time.IsZero() {
+		line = h.options.zoned(r.Time).AppendFormat(line, "2006/01/02 15:04:05.000000 ")
+	}
+	line = append(line, '[')
+	line = append(line, levelName(r.Level)...)
+	return append(line, "] "...)
 }
 
 // WithAttrs implements [slog.Handler].

@@ -56,7 +56,11 @@ type Monitor struct {
 
 // Log says what is logged, and where to.
 type Log struct {
-	File         string // empty is standard error
+	File         string // empty is standard error, or a syslog
+	SizeLimit    int    // in bytes, of a file that is then moved away; 0 is none
+	MaxFiles     int    // with those that were moved away; 0 is no limit
+	Syslog       bool   // of this machine
+	RemoteSyslog string // as logtext.ParseSyslog takes it
 	Format       string // text or json
 	Time, UTC    bool
 	Debug, Trace bool
@@ -153,6 +157,7 @@ var otherKeys = map[string][]string{
 	"gossip_profile":    {"cluster.gossip.profile"},
 	"gossip_key":        {"cluster.gossip.key_file"},
 	"log":               {"logfile"},
+	"log_size_limit":    {"logfile_size_limit"},
 	"pid":               {"pidfile"},
 	"http_port":         {"http_port", "http"},
 	"profile":           {"prof_port"},

@@ -81,6 +81,9 @@ func TestLoad(t *testing.T) {
 		{"debug: true\ntrace: true\nlogtime: false\nlogtime_utc: true\nlogfile: f\nlog_format: json", func(s *Settings) {
 			s.Log = Log{File: "f", Format: "json", UTC: true, Debug: true, Trace: true}
 		}},
+		{"logfile: f, log_size_limit: 1MB, log_max_num: 5, syslog: true, remote_syslog: \"udp://h:514\"", func(s *Settings) {
+			s.Log.File, s.Log.SizeLimit, s.Log.MaxFiles, s.Log.Syslog, s.Log.RemoteSyslog = "f", 1<<20, 5, true, "udp://h:514"
+		}},
 		{"trace_verbose: true", func(s *Settings) { s.Log.Trace = true }},
 		{"pid_file: p\nports_file_dir: d\nadmin_socket: off_", func(s *Settings) { s.PIDFile, s.PortsDir, s.AdminSocket = "p", "d", "off_" }},
 		{"admin_socket: off", func(s *Settings) { s.AdminSocket = "off" }},
@@ -310,6 +313,8 @@ func TestErrors(t *testing.T) {
 		{"cluster { permissions { import: [] } }", "1:25: cluster.permissions.import: is an empty list"},
 		{"cluster { permissions { allow_responses: true } }", "1:11: cluster.permissions: allow_responses makes no sense between servers"},
 		{"cluster { permissions { imports: a } }", `1:25: unknown key "imports", did you mean import?`},
+		{"remote_syslog: \"h:514\"", `1:1: remote_syslog: "h:514" is not the address of a syslog, write it like udp://127.0.0.1:514`},
+		{"logfile_max_num: -1", "1:1: logfile_max_num: -1 is too little, use at least 0"},
 		{"cluster { ping_max: 0 }", "1:11: cluster.ping_max: 0 is too little, use at least 1"},
 		{"cluster { write_deadline: soon }", `1:11: cluster.write_deadline: "soon" is not a duration`},
 		{"port: 4222\nPort: 4333", "2:1: Port: is the second value for port, the first is in line 1"},

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"shoal/logtext"
 	"shoal/node"
 )
 
@@ -128,6 +129,17 @@ func (b *block) writeTimeout() {
 
 func (b *block) logging(log *Log, o *node.Options) {
 	b.text(&log.File, "logfile", "log_file")
+	b.number(&log.SizeLimit, 0, math.MaxInt, "logfile_size_limit", "log_size_limit")
+	b.number(&log.MaxFiles, 0, most, "logfile_max_num", "log_max_num")
+	b.flag(&log.Syslog, "syslog")
+	if v := b.take("remote_syslog"); v != nil {
+		if address, ok := b.textOf(v, "remote_syslog"); ok {
+			if _, _, err := logtext.ParseSyslog(address); err != nil && address != "" {
+				b.fail(v.at, "remote_syslog", "%q %v", address, err)
+			}
+			log.RemoteSyslog = address
+		}
+	}
 	if v := b.take("log_format"); v != nil {
 		if format, ok := b.textOf(v, "log_format"); ok {
 			if format != "text" && format != "json" {
@@ -181,10 +193,6 @@ func (b *block) others() {
 	b.unsupported("OCSP", "ocsp_cache")
 	b.unsupported("PROXY protocol", "proxy_protocol")
 	b.unsupported("proxies that it trusts", "proxies")
-	b.unsupported("syslog, let the service manager collect standard error", "syslog")
-	b.unsupported("syslog, let the service manager collect standard error", "remote_syslog")
-	b.unsupported("rotation of its own, use logrotate and signal USR1", "logfile_size_limit", "log_size_limit")
-	b.unsupported("rotation of its own, use logrotate and signal USR1", "logfile_max_num", "log_max_num")
 	b.needless("shoal's cache of subjects is always on", "disable_sublist_cache", "no_sublist_cache")
 	b.needless("repeated errors are logged less and less often anyway", "connect_error_reports")
 	b.needless("repeated errors are logged less and less often anyway", "reconnect_error_reports")
