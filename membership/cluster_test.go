@@ -96,6 +96,43 @@ func TestCrashAndLeave(t *testing.T) {
 	liveness(t, nodes[:2], nodes[2], Left)
 }
 
+// TestHalfAGoodbye has either of the two messages get lost of which a goodbye consists, for everybody: whoever
+// has left has not failed.
+func TestHalfAGoodbye(t *testing.T) {
+	for lost, mark := range map[string]string{"serf's": "Prune", "memberlist's": "From"} {
+		t.Run(lost, func(t *testing.T) {
+			t.Parallel()
+			nw := newNetwork()
+			nodes := startCluster(t, nw, 3)
+			together(t, nodes)
+			rest, gone := nodes[:2], nodes[2]
+			nw.set(func(nw *network) {
+				nw.noTCP = true // an exact exchange would tell it all
+				nw.drops = func(packet []byte) bool {
+					return bytes.Contains(packet, []byte(mark)) && bytes.Contains(packet, []byte(gone.o.ID))
+				}
+			})
+			if err := gone.Leave(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			gone.kill()
+			nw.set(func(nw *network) { nw.drops = nil })
+			eventually(t, "it has left", func() string {
+				for _, n := range rest {
+					switch m, _ := n.Member(gone.o.ID); m.Liveness {
+					case Failed:
+						t.Fatalf("%s thinks that it has failed", n.o.Name)
+					case Left:
+					default:
+						return n.o.Name
+					}
+				}
+				return ""
+			})
+		})
+	}
+}
+
 // TestAllLeaveAtOnce has nobody stay who could hear a goodbye: nobody waits for that.
 func TestAllLeaveAtOnce(t *testing.T) {
 	t.Parallel()

@@ -39,10 +39,11 @@ func TestMain(m *testing.M) {
 
 // network is what the nodes of a test are connected by. It can be cut.
 type network struct {
-	mu     sync.Mutex
-	island map[string]int // gossip address -> side of a split; what is not there is on side 0
-	noUDP  bool
-	loss   float64 // of packets
+	mu           sync.Mutex
+	island       map[string]int // gossip address -> side of a split; what is not there is on side 0
+	noUDP, noTCP bool
+	loss         float64                  // of packets
+	drops        func(packet []byte) bool // which packets get lost besides, nil if none
 }
 
 func newNetwork() *network { return &network{island: make(map[string]int)} }
@@ -65,13 +66,19 @@ func (n *network) set(f func(*network)) {
 func (n *network) connected(a, b string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.island[a] == n.island[b]
+	return n.island[a] == n.island[b] && !n.noTCP
 }
 
 func (n *network) carries(a, b string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.island[a] == n.island[b] && !n.noUDP && mrand.Float64() >= n.loss
+}
+
+func (n *network) drop(packet []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.drops != nil && n.drops(packet)
 }
 
 // packetConn is a UDP socket on a network.
@@ -82,7 +89,7 @@ type packetConn struct {
 }
 
 func (p *packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
-	if !p.network.carries(p.addr, to.String()) {
+	if !p.network.carries(p.addr, to.String()) || p.network.drop(b) {
 		return len(b), nil
 	}
 	return p.PacketConn.WriteTo(b, to)

@@ -18,6 +18,7 @@ import (
 const (
 	typeSuspect    = 3
 	typeAlive      = 4
+	typeDead       = 5
 	typeCompound   = 7 // several messages
 	typeCompressed = 9
 	typeChecksum   = 12
@@ -53,15 +54,19 @@ type journal struct {
 type rumour struct {
 	Incarnation uint32
 	Node        string
+	From        string // who says that it is a suspect or dead; if that is itself, it is a goodbye
 }
 
 // sent reads a packet that is about to be sent.
 func (j *journal) sent(packet []byte, now time.Time) {
 	if !j.read(packet, func(t byte, r rumour) {
-		if t == typeSuspect {
+		switch t {
+		case typeSuspect:
 			j.view.suspected(now, r.Node, r.Incarnation)
-		} else {
+		case typeAlive:
 			j.view.refuted(now, r.Node, r.Incarnation)
+		case typeDead:
+			j.dead(now, r)
 		}
 	}) {
 		j.unread.Add(1)
@@ -71,10 +76,20 @@ func (j *journal) sent(packet []byte, now time.Time) {
 // received reads a packet that has come, from whomever.
 func (j *journal) received(packet []byte, now time.Time) {
 	j.read(packet, func(t byte, r rumour) {
-		if t == typeAlive {
+		switch t {
+		case typeAlive:
 			j.view.denied(now, r.Node, r.Incarnation)
+		case typeDead:
+			j.dead(now, r)
 		}
 	})
+}
+
+// dead notes a goodbye. It is one for memberlist, but not for serf, unless serf's own has come before it.
+func (j *journal) dead(now time.Time, r rumour) {
+	if r.From == r.Node {
+		j.view.saidGoodbye(now, r.Node, r.Incarnation)
+	}
 }
 
 // read calls found for each rumour in a packet, and reports whether the packet made sense.
@@ -104,7 +119,7 @@ func (j *journal) message(b []byte, found func(t byte, r rumour), depth int) boo
 		return err == nil && j.message(plain, found, depth+1)
 	case typeCompound:
 		return j.compound(body, found, depth)
-	case typeSuspect, typeAlive:
+	case typeSuspect, typeAlive, typeDead:
 		var r rumour
 		if codec.NewDecoderBytes(body, &j.handle).Decode(&r) != nil {
 			return false

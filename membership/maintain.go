@@ -144,7 +144,7 @@ func (c *Cluster) differences(theirs []serf.Member) (events []event) {
 		k := updated
 		switch sm.Status {
 		case serf.StatusFailed:
-			if !ok || ours.Liveness != Failed {
+			if !ok || ours.Liveness != Failed && (ours.Liveness != Left || !ours.goodbye) {
 				k = failed
 			}
 		case serf.StatusLeft:

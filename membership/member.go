@@ -76,6 +76,7 @@ type Member struct {
 	Boot                           time.Time // when it started, by its own clock
 
 	ring     int64  // generation of its gossip keys
+	goodbye  bool   // it has said that it leaves, and has not been back
 	answered uint32 // suspicions of earlier incarnations are settled, since it has answered
 }
 
@@ -89,6 +90,7 @@ func (m *Member) sameNews(o *Member) bool {
 	a.RTT, b.RTT = 0, 0
 	a.Incarnation, b.Incarnation = 0, 0
 	a.answered, b.answered = 0, 0
+	a.goodbye, b.goodbye = false, false
 	return reflect.DeepEqual(a, b) && maps.Equal(m.Tags, o.Tags)
 }
 

@@ -86,17 +86,21 @@ func (v *view) note(now time.Time, e event) bool {
 	m := e.m
 	m.Since = now
 	if old != nil {
-		m.Liveness, m.Since, m.Incarnation, m.RTT, m.answered = old.Liveness, old.Since, old.Incarnation, old.RTT, old.answered
+		m.Liveness, m.Since, m.Incarnation, m.RTT = old.Liveness, old.Since, old.Incarnation, old.RTT
+		m.answered, m.goodbye = old.answered, old.goodbye
 	}
 	to := m.Liveness
 	switch e.kind {
 	case joined:
 		// It is an event only after failing or leaving, so a suspicion is older than it.
-		to = Alive
+		to, m.goodbye = Alive, false
 	case left:
 		to = Left
 	case failed:
 		to = Failed
+		if m.goodbye {
+			to = Left
+		}
 	}
 	if to != m.Liveness {
 		m.Liveness, m.Since = to, now
@@ -195,6 +199,21 @@ func (v *view) missed(now time.Time, id string) {
 			return false
 		}
 		m.Liveness, m.Since = Suspect, now
+		return true
+	})
+}
+
+// saidGoodbye notes that a member has said goodbye in that incarnation: it leaves, and does not fail.
+func (v *view) saidGoodbye(now time.Time, id string, incarnation uint32) {
+	v.doubt(id, func(m *Member) bool {
+		if m.Self || incarnation < m.Incarnation {
+			return false
+		}
+		m.goodbye = true
+		if m.Liveness != Failed {
+			return false
+		}
+		m.Liveness, m.Since = Left, now
 		return true
 	})
 }

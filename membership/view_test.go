@@ -15,12 +15,15 @@ func TestEventsBecomeLiveness(t *testing.T) {
 		want string // liveness, "" if unknown
 		news bool
 	}
-	suspected, refuted := kind(100), kind(101)
+	suspected, refuted, goodbye := kind(100), kind(101), kind(102)
 	for name, steps := range map[string][]step{
 		"life":               {{joined, "a", "alive", true}, {updated, "b", "alive", true}, {left, "b", "left", true}, {reaped, "b", "", true}},
 		"said twice":         {{joined, "a", "alive", true}, {joined, "a", "alive", false}, {updated, "a", "alive", false}},
 		"failed and back":    {{joined, "a", "alive", true}, {failed, "a", "failed", true}, {joined, "a", "alive", true}},
 		"failed and left":    {{joined, "a", "alive", true}, {failed, "a", "failed", true}, {left, "a", "left", true}},
+		"goodbye":            {{joined, "a", "alive", true}, {goodbye, "", "alive", false}, {failed, "a", "left", true}, {left, "a", "left", false}},
+		"late goodbye":       {{joined, "a", "alive", true}, {failed, "a", "failed", true}, {goodbye, "", "left", true}},
+		"goodbye and back":   {{joined, "a", "alive", true}, {goodbye, "", "alive", false}, {failed, "a", "left", true}, {joined, "a", "alive", true}, {failed, "a", "failed", true}},
 		"suspected":          {{joined, "a", "alive", true}, {suspected, "", "suspect", true}, {suspected, "", "suspect", false}, {failed, "a", "failed", true}, {suspected, "", "failed", false}},
 		"refuted":            {{joined, "a", "alive", true}, {suspected, "", "suspect", true}, {refuted, "", "alive", true}, {refuted, "", "alive", false}},
 		"update of suspect":  {{joined, "a", "alive", true}, {suspected, "", "suspect", true}, {updated, "b", "suspect", true}, {refuted, "", "alive", true}},
@@ -45,6 +48,8 @@ func TestEventsBecomeLiveness(t *testing.T) {
 					incarnation++
 				}
 				v.refuted(now, "x", incarnation)
+			case goodbye:
+				v.saidGoodbye(now, "x", incarnation)
 			default:
 				v.apply(now, event{s.kind, Member{ID: "x", Name: s.tags}})
 			}
@@ -70,8 +75,10 @@ func TestOldRumoursAreNotBelieved(t *testing.T) {
 	v.refuted(now, "x", 5)
 	v.suspected(now, "x", 4)
 	v.suspected(now, "me", 9)
+	v.saidGoodbye(now, "x", 4)
+	v.saidGoodbye(now, "me", 9)
 	for _, m := range v.members() {
-		if m.Liveness != Alive {
+		if m.Liveness != Alive || m.goodbye {
 			t.Errorf("%+v", m)
 		}
 	}
