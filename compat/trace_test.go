@@ -22,11 +22,16 @@ accounts {
       {user: p, password: p, permissions: {publish: {deny: ["no.>"]}, subscribe: {deny: ["x.secret"]}}}
     ]
     mappings { "map.a": "x.mapped" }
-    exports: [{stream: "s.>"}, {service: "svc"}]
+    exports: [{stream: "s.>"}, {stream: "open.>"}, {service: "svc"}, {service: "open.svc.*", allow_trace: true, response: stream}]
   }
   B {
     users: [{user: b, password: b}]
-    imports: [{stream: {account: A, subject: "s.>"}, prefix: "from"}, {service: {account: A, subject: "svc"}, to: "help"}]
+    imports: [
+      {stream: {account: A, subject: "s.>"}, prefix: "from"}
+      {stream: {account: A, subject: "open.>"}, prefix: "from", allow_trace: true}
+      {service: {account: A, subject: "svc"}, to: "help"}
+      {service: {account: A, subject: "open.svc.*"}, to: "open.help.*"}
+    ]
   }
 }
 no_auth_user: a
@@ -76,7 +81,10 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 	listen(far, "far", "x.1", "") // a second one of the same client
 	listen(far, "far", "q", "workers")
 	listen(far, "far", "svc", "")
+	listen(far, "far", "open.svc.*", "")
+	listen(a, "a", "open.svc.near", "workers")
 	listen(b, "b", "from.s.*", "")
+	listen(b, "b", "from.open.*", "")
 	settle(t, m, a, p, b, mute, far)
 
 	all := nats.Header{"A": {"1", "2"}, "a": {"3"}}
@@ -108,6 +116,12 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 		{far, "s.1", nil, 2, 1},
 		{b, "help", nil, 1, 1},
 		{b, "help", nats.Header{"Nats-Trace-Only": {"1"}}, 1, 0},
+		{a, "open.1", nil, 1, 1},
+		{a, "open.1", nats.Header{"Nats-Trace-Only": {"1"}}, 1, 0},
+		{far, "open.1", nil, 2, 1},
+		{b, "open.help.1", nil, 2, 1},
+		{b, "open.help.near", nil, 2, 2},
+		{b, "open.help.near", nats.Header{"Nats-Trace-Only": {"1"}}, 2, 0},
 	} {
 		message := &nats.Msg{Subject: c.subject, Header: nats.Header{"Nats-Trace-Dest": {fmt.Sprint("trace.", i)}}, Data: []byte("hello")}
 		for key, values := range c.header {
@@ -169,6 +183,10 @@ func told(t *testing.T, traces <-chan *nats.Msg) (lines []string) {
 		delete(trace.Server, key)
 	}
 	delete(trace.Server, "feature_flags") // of JetStream
+	if header := trace.Request["header"].(map[string]any); strings.HasPrefix(fmt.Sprint(header["Nats-Trace-Dest"]), "[_R_.") {
+		// It has come to the account of a service, by subjects and with a round trip that are not always the same.
+		header["Nats-Trace-Dest"], header["Nats-Request-Info"], trace.Request["msgsize"] = "a reply subject", "", 0
+	}
 	lines = append(lines, fmt.Sprint(where, " is ", trace.Server), fmt.Sprint(where, " got ", trace.Request),
 		fmt.Sprint(where, " has ", trace.Hops, " hops"))
 	for _, e := range trace.Events {

@@ -370,6 +370,11 @@ func TestAccountErrors(t *testing.T) {
 			{Name: "B", Imports: []Import{{Account: "A", Subject: "x"}}, Exports: []Export{{Subject: "x"}}},
 		}, "comes from itself"},
 		{"weights", []AccountOptions{{Name: "A", Mappings: []Mapping{{Subject: "x", Destinations: []MappedTo{{Subject: "y", Weight: 60}, {Subject: "z", Weight: 60}}}}}}, "more than 100"},
+		{"traced stream", []AccountOptions{{Name: "A", Exports: []Export{{Subject: "x", AllowTrace: true}}}}, "only a service"},
+		{"traced service", []AccountOptions{
+			{Name: "A", Imports: []Import{{Account: "B", Subject: "x", Service: true, AllowTrace: true}}},
+			{Name: "B", Exports: []Export{{Subject: "x", Service: true}}},
+		}, "only of a stream"},
 		{"subject", []AccountOptions{{Name: "A", Exports: []Export{{Subject: "x..y"}}}}, "not a subject"},
 	} {
 		_, err := New(Options{Accounts: tt.accounts})

@@ -43,6 +43,9 @@ type Export struct {
 	// TokenPosition is the place, from 1, of a wildcard of Subject that has to be the name of the
 	// importing account; 0 is none.
 	TokenPosition int
+	// AllowTrace lets those who have their requests traced see what becomes of them in this account. It is
+	// for services.
+	AllowTrace bool
 }
 
 // ResponseType is what answers to a service are like.
@@ -64,6 +67,9 @@ type Import struct {
 	// To is the subject under which the importing account knows it; empty is Subject. It may use
 	// the wildcards of Subject as $1, $2 and so on, for a service as well as for a stream.
 	To string
+	// AllowTrace lets those of the other account who have their messages traced see who gets them in this
+	// one. It is for streams.
+	AllowTrace bool
 }
 
 // Mapping changes the subject of what clients of the account publish.

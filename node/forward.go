@@ -99,7 +99,7 @@ func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
 	request := *op
 	request.Subject, request.Tail = []byte(subject), nil
 	traced := w.traced
-	if traced != nil && w.leaveTrace(s.to, &request, op.Subject) {
+	if traced != nil && w.leaveTrace(s.to, &request, op.Subject, s) {
 		return true
 	}
 	w.introduce(&request)
@@ -107,8 +107,8 @@ func (w *work) serve(s *serviceImport, op *wire.Op, depth int) bool {
 	w.cache.enter(s.to)
 	delivered := w.deliverAll(w.lookup(&request), &request, depth)
 	w.cache.move(home)
-	w.traced = traced
-	if !delivered {
+	w.returnTrace(traced, s.to)
+	if !delivered || traced != nil && traced.only {
 		s.to.replies.drop(string(request.Reply))
 	}
 	return delivered
@@ -140,7 +140,7 @@ func (w *work) answer(op *wire.Op) bool {
 	response := *op
 	response.Subject, response.Queues = []byte(o.subject), nil
 	traced := w.traced
-	if traced != nil && w.leaveTrace(o.to, &response, op.Subject) {
+	if traced != nil && w.leaveTrace(o.to, &response, op.Subject, nil) {
 		return true
 	}
 	w.redirect(&response, o.to, o.once, o.threshold)

@@ -49,7 +49,7 @@ func (a *account) shadowsOf(s, origin *subscription, pattern string, above *subs
 			queue:   s.queue,
 			sid:     s.sid,
 		}
-		shadow.special.Store(&special{origin: origin, above: above, show: im.show})
+		shadow.special.Store(&special{origin: origin, above: above, show: im.show, trace: im.trace})
 		list = append(list, shadow)
 		list = append(list, im.from.shadowsOf(s, origin, there, shadow, depth-1)...)
 	}
@@ -79,8 +79,8 @@ func (s *subscription) reshadow() {
 
 // sameShadow reports whether two shadows of one subscription do the same.
 func (s *subscription) sameShadow(other *subscription) bool {
-	return s.account == other.account && s.subject == other.subject &&
-		s.special.Load().show.Equal(other.special.Load().show)
+	x, y := s.special.Load(), other.special.Load()
+	return s.account == other.account && s.subject == other.subject && x.show.Equal(y.show) && x.trace == y.trace
 }
 
 // shown returns the subject under which a subscription gets a message, and whether it gets it.

@@ -54,14 +54,14 @@ type traceMapping struct {
 	To string `json:"to"`
 }
 
-// traceStream is another account that imports the message. Who gets it there is not told.
+// traceStream is another account that imports the message.
 type traceStream struct {
 	traceEvent
 	Account string `json:"acc"`
 	To      string `json:"to"` // the subject there
 }
 
-// traceService is another account that serves the request. What becomes of it there is not told.
+// traceService is another account that serves the request.
 type traceService struct {
 	traceEvent
 	Account string `json:"acc"`
@@ -76,6 +76,7 @@ type traceEgress struct {
 	ID           uint64 `json:"cid"`
 	Name         string `json:"name,omitempty"` // of the client, or of the server
 	Hop          string `json:"hop,omitempty"`  // number of a server, behind that of this one
+	Account      string `json:"acc,omitempty"`  // if it is not that of the message
 	Subscription string `json:"sub,omitempty"`  // its subject, if it is of a client
 	Queue        string `json:"queue,omitempty"`
 	Error        string `json:"error,omitempty"` // why the message is not delivered, or what is amiss
@@ -94,9 +95,16 @@ type tracing struct {
 	MessageTrace
 	ingress *traceIngress
 	account *account // in which it is told, as that of the message
-	dest    string   // the subject by which it is told
-	hop     string   // number of this server among those of the message, empty for the first one
-	only    bool     // clients do not get the message
+	// dests are the subjects by which it is told: here, and in the accounts that it has gone on to.
+	dests []traceDest
+	hop   string // number of this server among those of the message, empty for the first one
+	only  bool   // clients do not get the message
+}
+
+// traceDest is a subject by which servers tell of a message.
+type traceDest struct {
+	subject string
+	hops    int // of the trace before
 }
 
 // add notes that something has become of the message.
@@ -133,7 +141,7 @@ func (c *conn) startTrace(a *account, kind int, name string, op *wire.Op) (t *tr
 		},
 		ingress: ingress,
 		account: a,
-		dest:    dest,
+		dests:   []traceDest{{dest, 0}},
 		only:    only,
 	}
 	if kind != traceClient {
@@ -153,5 +161,5 @@ func first(values []string) string {
 // endTrace tells what has become of the message.
 func (w *work) endTrace(t *tracing) {
 	w.traced = nil
-	t.account.node.system.service.Traced(t.account.name, t.dest, &t.MessageTrace)
+	t.account.node.system.service.Traced(t.account.name, t.dests[0].subject, &t.MessageTrace)
 }

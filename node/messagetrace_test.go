@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +80,48 @@ func TestTraceBeforeInfo(t *testing.T) {
 		return len(e.traced) == 1
 	})
 	dial(t, n, quiet+"HPUB "+message).sync()
+}
+
+// TestTraceLeavesNothing has requests to another account traced, and checks that no answers are awaited for
+// what nobody gets.
+func TestTraceLeavesNothing(t *testing.T) {
+	e := new(parrot)
+	accounts := tenants()
+	accounts[0].Exports[3].AllowTrace = true // of list.*
+	n := startNode(t, Options{Authenticator: byName{}, Accounts: accounts}, withParrot(e))
+	service := dial(t, n, as("A")+"SUB help 1\r\nSUB list.* 2\r\n")
+	service.sync()
+	c := dial(t, n, as("B"))
+	for _, request := range []string{"a.help", "list.1", "list.2"} {
+		c.send("HPUB " + request + " answer 56 56\r\nNATS/1.0\r\nNats-Trace-Dest: to\r\nNats-Trace-Only: true\r\n\r\n\r\n")
+	}
+	c.sync()
+	service.sync()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var got []string
+	for _, trace := range e.traced {
+		var types string
+		for _, event := range trace.Events {
+			switch event := event.(type) {
+			case *traceService:
+				types += " " + event.Account
+			case *traceEgress:
+				types += " " + event.Account + ":" + event.Subscription
+			}
+		}
+		got = append(got, types)
+	}
+	if want := []string{" A", " A A:list.*", " A A:list.*"}; !slices.Equal(got, want) {
+		t.Errorf("the traces tell %q, want %q", got, want)
+	}
+	for name, a := range n.accounts.all() {
+		a.replies.mu.Lock()
+		if n := len(a.replies.owed); n > 0 {
+			t.Errorf("%s awaits %d answers", name, n)
+		}
+		a.replies.mu.Unlock()
+	}
 }
 
 // TestTraceWithoutService checks that a node which cannot tell anything treats all messages alike.

@@ -39,6 +39,7 @@ type special struct {
 	origin *subscription
 	above  *subscription // nil if that account is the one of origin
 	show   *subjects.Transform
+	trace  bool // messages may be traced into that account
 }
 
 // filterBy has the subscription get what rules allow, nil if that is everything. The caller holds

@@ -32,6 +32,7 @@ type streamImport struct {
 	local string              // what clients subscribe to
 	back  *subjects.Transform // leads from there to the subject in the other account
 	show  *subjects.Transform // and from that to the local one
+	trace bool
 }
 
 // serviceImport is where requests of an account go.
@@ -41,6 +42,7 @@ type serviceImport struct {
 	there     *subjects.Transform // makes the subject in the other account
 	once      bool                // there is one response
 	threshold time.Duration
+	trace     bool
 }
 
 // mapping replaces the subject of a message.
@@ -141,6 +143,8 @@ func (e *Export) validate(others map[string]*AccountOptions) error {
 		}
 	}
 	switch {
+	case !e.Service && e.AllowTrace:
+		return fmt.Errorf("export of %q: only a service can allow its requests to be traced, of a stream the import does", e.Subject)
 	case !e.Service && (e.Response != "" || e.ResponseThreshold != 0):
 		return fmt.Errorf("export of %q: only a service has responses", e.Subject)
 	case !slices.Contains([]ResponseType{"", ResponseSingleton, ResponseStream, ResponseChunked}, e.Response):
@@ -176,6 +180,9 @@ func (o *AccountOptions) exportFor(importer string, im Import) (*Export, error) 
 
 // add takes in an import, of what e exports.
 func (t *terms) add(im Import, e *Export, from *account) error {
+	if im.Service && im.AllowTrace {
+		return errors.New("only of a stream the import can allow messages to be traced, of a service the export does")
+	}
 	to := im.To
 	if to == "" {
 		to = im.Subject
@@ -189,7 +196,7 @@ func (t *terms) add(im Import, e *Export, from *account) error {
 		return fmt.Errorf("%q does not tell which subject it stands for, it needs every wildcard of it once", to)
 	}
 	if !im.Service {
-		t.streams = append(t.streams, streamImport{from: from, local: show.Pattern(), back: back, show: show})
+		t.streams = append(t.streams, streamImport{from: from, local: show.Pattern(), back: back, show: show, trace: im.AllowTrace})
 		return nil
 	}
 	s := &serviceImport{
@@ -197,6 +204,7 @@ func (t *terms) add(im Import, e *Export, from *account) error {
 		there:     back,
 		once:      e.Response == "" || e.Response == ResponseSingleton,
 		threshold: e.ResponseThreshold,
+		trace:     e.AllowTrace,
 	}
 	setDefault(&s.threshold, defaultResponseThreshold)
 	if t.services == nil {

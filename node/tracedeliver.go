@@ -1,8 +1,10 @@
 package node
 
 import (
+	"slices"
 	"strconv"
 
+	"shoal/subjects"
 	"shoal/wire"
 )
 
@@ -43,23 +45,50 @@ func (w *work) spread(op *wire.Op) (others int) {
 
 // addClient notes that a subscription is chosen that is found in an account.
 func (t *tracing) addClient(in *account, g *group, s *subscription, op *wire.Op) {
-	switch {
-	case s.conn.isSystem: // is this server
-	case s.account != in:
-		to := g.shown
-		setDefault(&to, string(op.Subject))
-		t.add(&traceStream{newTraceEvent("se"), s.account.name, to})
-	default:
-		t.addEgress(s, "")
+	if s.conn.isSystem {
+		return // is this server
+	}
+	if s.account == in {
+		t.addEgress(s, s.subject, "")
+		return
+	}
+	to := g.shown
+	setDefault(&to, string(op.Subject))
+	t.add(&traceStream{newTraceEvent("se"), s.account.name, to})
+	if subject, ok := s.tracedBy(in, string(op.Subject)); ok {
+		t.addEgress(s, subject, "")
 	}
 }
 
-// addEgress notes that a message is for a subscription of a client, or why not.
-func (t *tracing) addEgress(s *subscription, why string) {
+// tracedBy returns what a subscription is in another account from which it gets a message, if the imports
+// by which it does allow to trace that.
+func (s *subscription) tracedBy(in *account, subject string) (pattern string, ok bool) {
+	x := s.special.Load()
+	if x == nil {
+		return "", false
+	}
+	i := slices.IndexFunc(x.shadows, func(shadow *subscription) bool {
+		return shadow.account == in && subjects.Match(shadow.subject, subject)
+	})
+	if i < 0 {
+		return "", false
+	}
+	shadow := x.shadows[i].special.Load()
+	for shadow.trace && shadow.above != nil {
+		shadow = shadow.above.special.Load()
+	}
+	return x.shadows[i].subject, shadow.trace
+}
+
+// addEgress notes that a message is for a subscription of a client, found by a pattern, or why not.
+func (t *tracing) addEgress(s *subscription, pattern, why string) {
 	e := &traceEgress{traceEvent: newTraceEvent("eg"), Kind: traceClient, ID: s.conn.id,
-		Subscription: s.subject, Queue: s.queue, Error: why}
+		Subscription: pattern, Queue: s.queue, Error: why}
 	if c, ok := s.conn.handler.(*client); ok {
 		e.Name = c.introduction().name
+	}
+	if name := s.account.name; name != t.ingress.Account {
+		e.Account = name
 	}
 	t.add(e)
 }
@@ -73,9 +102,9 @@ func (w *work) traceExcluded(op *wire.Op) {
 		switch {
 		case s.conn.isRoute, s.account != c.account, x != nil && x.origin != nil:
 		case c.excluded(s):
-			w.traced.addEgress(s, traceNoEcho)
+			w.traced.addEgress(s, s.subject, traceNoEcho)
 		case x != nil && x.filter != nil && x.filter.Denies(string(op.Subject)):
-			w.traced.addEgress(s, traceDenied)
+			w.traced.addEgress(s, s.subject, traceDenied)
 		}
 	}
 }
@@ -113,15 +142,40 @@ func (w *work) relayTraced(g *group, op *wire.Op) int {
 	return 1
 }
 
-// leaveTrace notes that a request, or the response to one, goes on to an account from a subject in this one.
-// What becomes of it there is the business of that account, so that it is not traced any further until
-// w.traced is set again. If it is only to be traced, which leaveTrace reports, it goes nowhere.
-func (w *work) leaveTrace(to *account, op *wire.Op, from []byte) (only bool) {
+// leaveTrace notes that a request goes on to an account by an import, or the response to one by none, from a
+// subject in this account. It is not traced any further, until returnTrace, unless the import allows that:
+// then servers that it is sent to tell by a reply subject of that account. If it is only to be traced and
+// that account does not show it, which leaveTrace reports, it goes nowhere.
+func (w *work) leaveTrace(to *account, op *wire.Op, from []byte, by *serviceImport) (over bool) {
 	t := w.traced
 	t.add(&traceService{newTraceEvent("si"), to.name, string(from), string(op.Subject)})
-	if !t.only {
+	switch {
+	case by != nil && by.trace:
+		subject, news := to.replies.expect(&owed{
+			to:        w.cache.account,
+			subject:   t.dests[len(t.dests)-1].subject,
+			threshold: by.threshold,
+		})
+		w.batch.changed = w.batch.changed || news
+		t.dests = append(t.dests, traceDest{subject, t.Hops})
+		setHeader(op, traceDestHeader, subject)
+	case t.only:
+		return true
+	default:
 		w.traced = nil
 		setHeader(op, traceDestHeader, traceDisabled)
 	}
-	return t.only
+	return false
+}
+
+// returnTrace ends what leaveTrace has begun for the trace t, which may be none.
+func (w *work) returnTrace(t *tracing, from *account) {
+	if w.traced != nil {
+		last := len(t.dests) - 1
+		if d := t.dests[last]; d.hops == t.Hops {
+			from.replies.drop(d.subject) // nobody else will tell
+		}
+		t.dests = t.dests[:last]
+	}
+	w.traced = t
 }

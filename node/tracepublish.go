@@ -21,10 +21,11 @@ const (
 	traceProto = 3
 )
 
-var traceMark = []byte(wire.CRLF + traceDestHeader + ":")
+// traceMark is the end of traceDestHeader. Its first letter is a rare one, so that it is soon found missing.
+var traceMark = []byte("Trace-Dest:")
 
 // wantsTrace reports whether a message may have to be traced. All with headers pass here, so it does no more
-// than look for the bytes.
+// than look for some bytes.
 func wantsTrace(op *wire.Op) bool {
 	return op.HeaderLen > 0 && bytes.Contains(op.Payload[:op.HeaderLen], traceMark)
 }
@@ -37,8 +38,8 @@ func (c *client) publishTraced(w *work, op *wire.Op) {
 	}
 	t, only := c.startTrace(c.home.Load(), traceClient, c.introduction().name, op)
 	switch {
-	case t != nil && w.cache.denied([]byte(t.dest)):
-		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, t.dest))
+	case t != nil && w.cache.denied([]byte(t.dests[0].subject)):
+		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, t.dests[0].subject))
 	case t != nil:
 		w.traced = t
 		c.publish(w, op)
@@ -68,7 +69,7 @@ func (r *route) deliverTraced(w *work, op *wire.Op) {
 		return
 	}
 	t, only := r.startTrace(a, traceRoute, r.tracePeer().Name, op)
-	if t != nil && reservedSubject([]byte(t.dest)) {
+	if t != nil && reservedSubject([]byte(t.dests[0].subject)) {
 		t, only = nil, true
 	}
 	switch {

@@ -128,7 +128,7 @@ func (b *block) export() (e node.Export) {
 	}
 	b.duration(&e.ResponseThreshold, false, "response_threshold", "threshold", "response_max_time", "response_time")
 	b.unsupported("tracking of latency", "latency")
-	b.unsupported("message tracing", "allow_trace")
+	b.flag(&e.AllowTrace, "allow_trace")
 	b.done()
 	return e
 }
@@ -158,7 +158,7 @@ func (b *block) imports() (im node.Import) {
 		im.To = strings.TrimSuffix(prefix, ".") + "." + im.Subject
 	}
 	b.unsupported("sharing of who asks", "share")
-	b.unsupported("message tracing", "allow_trace")
+	b.flag(&im.AllowTrace, "allow_trace")
 	b.done()
 	return im
 }

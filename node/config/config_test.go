@@ -196,13 +196,13 @@ func TestLoad(t *testing.T) {
 			A {
 				users: [ { user: a, password: a } ]
 				default_permissions { publish: p }
-				exports: [ { stream: "s.>", accounts: [B] }, { service: "r.*", response_type: stream, threshold: "5s", account_token_position: 2 } ]
+				exports: [ { stream: "s.>", accounts: [B] }, { service: "r.*", response_type: stream, threshold: "5s", account_token_position: 2, allow_trace: true } ]
 				limits { max_conn: 3, max_subs: 4, max_payload: 1KB }
 				mappings { x: y, "foo.*": [ { destination: "bar.$1", weight: 40% }, { dest: "baz.$1", weight: 60, cluster: c } ] }
 			}
 			B {
 				imports: [
-					{ stream: { account: A, subject: "s.>" }, prefix: from }
+					{ stream: { account: A, subject: "s.>" }, prefix: from, allow_trace: true }
 					{ service: { account: A, subject: r.B }, to: ask }
 				]
 			}
@@ -220,7 +220,7 @@ func TestLoad(t *testing.T) {
 					Name: "A",
 					Exports: []node.Export{
 						{Subject: "s.>", Accounts: []string{"B"}},
-						{Subject: "r.*", Service: true, Response: node.ResponseStream, ResponseThreshold: 5 * time.Second, TokenPosition: 2},
+						{Subject: "r.*", Service: true, Response: node.ResponseStream, ResponseThreshold: 5 * time.Second, TokenPosition: 2, AllowTrace: true},
 					},
 					Limits: node.AccountLimits{MaxConnections: 3, MaxSubscriptions: 4, MaxPayload: 1 << 10},
 					Mappings: []node.Mapping{
@@ -233,7 +233,7 @@ func TestLoad(t *testing.T) {
 				{
 					Name: "B",
 					Imports: []node.Import{
-						{Account: "A", Subject: "s.>", To: "from.s.>"},
+						{Account: "A", Subject: "s.>", To: "from.s.>", AllowTrace: true},
 						{Account: "A", Subject: "r.B", Service: true, To: "ask"},
 					},
 				},
