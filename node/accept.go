@@ -39,7 +39,12 @@ func (n *Node) accept(ctx context.Context, listener net.Listener, d *door, whom 
 
 // serve greets a new client and starts the goroutine that reads it. INFO is sent before anything
 // can be refused: a client that never saw it would not understand the error.
-func (n *Node) serve(nc net.Conn) { n.greet(n.newClient(nc), n.options().TLS) }
+func (n *Node) serve(nc net.Conn) {
+	o := n.options()
+	c := n.newClient(nc)
+	c.awaitsProxy.Store(o.ProxyProtocol)
+	n.greet(c, o.TLS)
+}
 
 // greet is serve for a client whose connection may yet have to be encrypted.
 func (n *Node) greet(c *client, t *TLSOptions) {
@@ -53,6 +58,14 @@ func (n *Node) greet(c *client, t *TLSOptions) {
 	}
 	go func() {
 		defer n.wg.Done() // clients.add has counted it
+		if c.awaitsProxy.Load() {
+			if err := c.throughProxy(); err != nil {
+				c.conclude(err)
+				return
+			}
+			c.awaitsProxy.Store(false)
+			c.early = t == nil && len(c.in.unread()) > 0
+		}
 		if t != nil {
 			if err := c.agree(t); err != nil {
 				c.conclude(err)

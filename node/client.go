@@ -40,6 +40,8 @@ type client struct {
 	entitledBy *Options
 	// secureFirst says that the handshake of TLS comes, or has come, before INFO.
 	secureFirst bool
+	// awaitsProxy says that a proxy may yet tell where the client is.
+	awaitsProxy atomic.Bool
 
 	// begun says that encryption is agreed on, and the alarms are set.
 	begun atomic.Bool

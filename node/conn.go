@@ -39,9 +39,10 @@ type conn struct {
 	subs     subscriptions
 	visitors visitors
 	start    time.Time
-	remote   string // address of the other side
-	isRoute  bool   // the other side is a server of the cluster
-	isSystem bool   // the other side is in this process, see [SystemClient]
+	remote   string                 // address of the other side, see farEnd
+	proxied  atomic.Pointer[string] // what a proxy says instead of that, nil if there is none
+	isRoute  bool                   // the other side is a server of the cluster
+	isSystem bool                   // the other side is in this process, see [SystemClient]
 	// carriage is what a route is for. It is set before there is any interest.
 	carriage
 
@@ -128,13 +129,21 @@ func (c *conn) unsubscribeAll() {
 	}
 }
 
+// farEnd returns the address of the other side.
+func (c *conn) farEnd() string {
+	if addr := c.proxied.Load(); addr != nil {
+		return *addr
+	}
+	return c.remote
+}
+
 // LogValue implements [slog.LogValuer]: the attributes by which the log tells connections apart.
 func (c *conn) LogValue() slog.Value {
 	number := "cid"
 	if c.isRoute {
 		number = "rid"
 	}
-	addr := c.remote
+	addr := c.farEnd()
 	if client, ok := c.handler.(*client); ok && client.web != nil {
 		addr = client.web.forwarded + addr
 	}

@@ -230,7 +230,7 @@ func (c *client) describe() *Connection {
 
 // from returns the address of the other side, if it has one.
 func (c *conn) from() (ip string, port int) {
-	host, text, err := net.SplitHostPort(c.remote)
+	host, text, err := net.SplitHostPort(c.farEnd())
 	if err != nil {
 		return "", 0
 	}

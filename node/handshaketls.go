@@ -134,6 +134,11 @@ func (c *client) await(d time.Duration) error {
 	if len(c.in.unread()) > 0 {
 		return nil
 	}
+	return c.awaitMore(d)
+}
+
+// awaitMore waits until more has been received, but no longer than d.
+func (c *client) awaitMore(d time.Duration) error {
 	c.sock.nc.SetReadDeadline(time.Now().Add(d))
 	if e := c.ending.Load(); e != nil {
 		return e

@@ -105,6 +105,9 @@ func (n *Node) infoFor(c *client, urls []string, connected bool) *wire.ServerInf
 	}
 	if !connected && !c.informed.Load() {
 		info.Nonce = c.nonce // is of use in the first one
+		if c.awaitsProxy.Load() {
+			info.ClientIP = "" // is yet to be told
+		}
 	}
 	if connected {
 		account := c.home.Load()
@@ -116,12 +119,13 @@ func (n *Node) infoFor(c *client, urls []string, connected bool) *wire.ServerInf
 
 // ip returns the address of the other side without its port.
 func (c *conn) ip() string {
-	host, port, err := net.SplitHostPort(c.remote)
+	addr := c.farEnd()
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return c.remote // no TCP connection
+		return addr // no TCP connection
 	}
 	if _, err := strconv.Atoi(port); err != nil {
-		return c.remote
+		return addr
 	}
 	return host
 }

@@ -212,6 +212,9 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.drain.allow(true)
 	n.log.Info("Listening for client connections on " + n.listening())
+	if n.options().ProxyProtocol {
+		n.log.Info("PROXY protocol enabled for client connections")
+	}
 	switch t := n.options().TLS; {
 	case t == nil:
 	case t.HandshakeFirst && t.HandshakeDelay == 0:

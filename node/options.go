@@ -96,6 +96,10 @@ type Options struct {
 	// TLS encrypts the connections of clients; nil does not.
 	TLS *TLSOptions
 
+	// ProxyProtocol has the port for clients understand what a proxy sends ahead of a client, to tell its
+	// address. Whoever reaches the port can say whatever he likes, or nothing.
+	ProxyProtocol bool
+
 	// WebSocket serves clients over WebSocket as well; nil does not.
 	WebSocket *WebSocketOptions
 

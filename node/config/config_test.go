@@ -58,6 +58,7 @@ func TestLoad(t *testing.T) {
 		{"client_advertise: h:1\nserver_tags: [a, b]", func(s *Settings) {
 			s.Node.ClientAdvertise, s.Node.Tags = "h:1", []string{"a", "b"}
 		}},
+		{"proxy_protocol: true", func(s *Settings) { s.Node.ProxyProtocol = true }},
 		{"server_metadata { Owner: ops, \"a b\": c }", func(s *Settings) { s.Node.Metadata = map[string]string{"Owner": "ops", "a b": "c"} }},
 		{"server_tags: a", func(s *Settings) { s.Node.Tags = []string{"a"} }},
 		{"max_conn: 5, max_subs: -1, max_sub_tokens: 7, ping_max: 3", func(s *Settings) {

@@ -62,6 +62,7 @@ func (s *Settings) options() []option {
 		{"server_tags", list(o.Tags), false},
 		{"server_metadata", o.Metadata, false},
 		{"client_advertise", o.ClientAdvertise, false},
+		{"proxy_protocol", o.ProxyProtocol, false},
 		{"no_header_support", o.NoHeaders, false},
 		{"max_connections", o.MaxConnections, false},
 		{"max_subscriptions", o.MaxSubscriptions, false},

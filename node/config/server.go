@@ -20,6 +20,7 @@ func (l *loader) server(b *block) {
 		o.Tags = tags
 	}
 	b.metadata(o)
+	b.flag(&o.ProxyProtocol, "proxy_protocol")
 	b.flag(&o.NoHeaders, "no_header_support")
 	b.limits(o)
 	b.times(o)
@@ -191,7 +192,6 @@ func (b *block) others() {
 	b.unsupported("account resolver", "resolver_pinned_accounts")
 	b.unsupported("OCSP", "ocsp")
 	b.unsupported("OCSP", "ocsp_cache")
-	b.unsupported("PROXY protocol", "proxy_protocol")
 	b.unsupported("proxies that it trusts", "proxies")
 	b.needless("shoal's cache of subjects is always on", "disable_sublist_cache", "no_sublist_cache")
 	b.needless("repeated errors are logged less and less often anyway", "connect_error_reports")
