@@ -86,8 +86,12 @@ func (r *route) authenticate(o *wire.ConnectOptions) error {
 func (r *route) examine(o *wire.ConnectOptions) error {
 	own := &r.node.options().Cluster
 	p := &r.proof
+	byCertificate := own.TLS.decides()
+	if byCertificate && !own.recognize(r.certificate()) {
+		return errors.New("its certificate neither names the user of --cluster nor a host of routes or join, as far as these count here")
+	}
 	switch {
-	case !own.wantsPassword():
+	case !own.wantsPassword(), byCertificate && o.ShoalProof == "":
 		return nil
 	case o.ShoalProof == "":
 		want := auth.Simple{User: own.User, Password: own.Password}

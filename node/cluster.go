@@ -140,6 +140,12 @@ func (o *ClusterOptions) validate() error {
 		if err := o.TLS.validate(); err != nil {
 			return fmt.Errorf("cluster tls: %w", err)
 		}
+		if o.TLS.MapUser && o.User == "" {
+			return errors.New("cluster.tls: verify_and_map: it needs the user of cluster { authorization }, whom certificates are to name")
+		}
+		if o.TLS.CheckKnownURLs && !o.TLS.MapUser && len(o.hostNames()) == 0 {
+			return errors.New("cluster.tls: verify_cert_and_check_known_urls: it needs host names in routes or join, rather than IP addresses")
+		}
 	}
 	for _, u := range o.Routes {
 		err := validateRoute(u)

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"shoal/node/auth"
 )
 
 // Between the servers of a cluster TLS comes before anything else, and both sides verify each other.
@@ -88,6 +91,20 @@ func verifyAny(chain []*x509.Certificate, roots *x509.CertPool, names []string) 
 		}
 	}
 	return fmt.Errorf("the certificate is for none of %s: %w", strings.Join(names, ", "), leaf.VerifyHostname(names[len(names)-1]))
+}
+
+// decides reports whether the certificate of a peer that connects says if it belongs to the cluster.
+func (t *TLSOptions) decides() bool { return t != nil && (t.MapUser || t.CheckKnownURLs) }
+
+// recognize reports whether a certificate says that a peer belongs to the cluster.
+func (o *ClusterOptions) recognize(cert *x509.Certificate) bool {
+	switch {
+	case cert == nil:
+		return false
+	case o.TLS.MapUser && o.User != "" && auth.NamedBy(cert, o.User):
+		return true
+	}
+	return o.TLS.CheckKnownURLs && slices.ContainsFunc(o.hostNames(), func(name string) bool { return cert.VerifyHostname(name) == nil })
 }
 
 // hostNames returns the names, rather than IP addresses, by which servers of the cluster are configured.

@@ -163,3 +163,69 @@ func TestProofTLS(t *testing.T) {
 		t.Errorf("the sides bind their proofs to %q and %q, %v", a, b, err)
 	}
 }
+
+// TestRouteCertificates has the certificates of peers say whether they belong to the cluster.
+func TestRouteCertificates(t *testing.T) {
+	p := newPKI(t)
+	issue := func(name string, hosts ...string) certtest.Certificate {
+		c, err := p.authority.Issue(name, func(c *x509.Certificate) { c.DNSNames = hosts })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	member, host, stranger := issue("member"), issue("host", "*.example"), issue("stranger", "else.where")
+	both := func(f *certs.Files) { f.VerifyAndMap, f.CheckKnownURLs = true, true }
+	for name, test := range map[string]struct {
+		accepts  func(*certs.Files)
+		dials    certtest.Certificate
+		user     string // of the side that accepts
+		password string
+		own      string // password of the side that dials, as the same user
+		join     bool
+	}{
+		"named":                       {func(f *certs.Files) { f.VerifyAndMap = true }, member, "CN=member", "", "", true},
+		"named, with a password":      {func(f *certs.Files) { f.VerifyAndMap = true }, member, "CN=member", "s3cret", "s3cret", true},
+		"named, without the password": {func(f *certs.Files) { f.VerifyAndMap = true }, member, "CN=member", "s3cret", "-", true},
+		"not named":                   {func(f *certs.Files) { f.VerifyAndMap = true }, stranger, "CN=member", "s3cret", "s3cret", false},
+		"a host of routes":            {func(f *certs.Files) { f.CheckKnownURLs = true }, host, "", "", "", true},
+		"another host":                {func(f *certs.Files) { f.CheckKnownURLs = true }, stranger, "", "", "", false},
+		"named or a host, named":      {both, member, "CN=member", "", "", true},
+		"named or a host, a host":     {both, host, "CN=member", "", "", true},
+		"neither":                     {both, stranger, "CN=member", "", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log recorder
+			accepts := startNode(t, Options{ServerName: "a", Logger: slog.New(slog.NewTextHandler(&log, nil)), Cluster: ClusterOptions{
+				Name: "C", Host: "127.0.0.1", Port: RandomPort, NoGossip: true, User: test.user, Password: test.password,
+				TLS:    p.mutual(p.server, test.accepts),
+				Routes: []*url.URL{{Scheme: "tls", Host: "b.example:1"}}, ReadyTimeout: 1,
+			}})
+			cluster := ClusterOptions{Name: "C", TLS: p.mutual(test.dials, nil), User: test.user, Password: test.own}
+			if test.own == "-" {
+				cluster.User, cluster.Password = "", ""
+			}
+			dials := startPeer(t, "d", cluster, nil)
+			dials.targets.configure(routeURL(accepts))
+			dials.wakeDialer()
+			if test.join {
+				eventually(t, "there is a route", func() bool { return len(accepts.Routes()) == 1 && len(dials.Routes()) == 1 })
+				return
+			}
+			eventually(t, "the log says why not", func() bool { return strings.Contains(log.String(), "its certificate neither names the user") })
+			if len(dials.Routes()) > 0 || len(accepts.Routes()) > 0 {
+				t.Error("there is a route")
+			}
+		})
+	}
+	for want, cluster := range map[string]ClusterOptions{
+		"cluster.tls: verify_and_map: it needs the user": {TLS: p.mutual(p.server, func(f *certs.Files) { f.VerifyAndMap = true })},
+		"cluster.tls: verify_cert_and_check_known_urls: it needs host names": {
+			TLS: p.mutual(p.server, func(f *certs.Files) { f.CheckKnownURLs = true }), Join: []string{"127.0.0.1"}},
+	} {
+		cluster.Port = RandomPort
+		if err := (Options{Cluster: cluster}).Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

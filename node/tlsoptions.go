@@ -24,6 +24,10 @@ type TLSOptions struct {
 	// client may take to begin one before it is sent INFO in clear after all.
 	HandshakeFirst bool
 	HandshakeDelay time.Duration
+	// MapUser has the certificate of a peer that connects name the user of the cluster, and CheckKnownURLs
+	// has it be for a host name in Routes or Join of the cluster. One of the two is enough, and then no
+	// password is needed. They are for routes only.
+	MapUser, CheckKnownURLs bool
 	// AllowPlain serves clients without TLS as well.
 	AllowPlain bool
 	// PinnedCerts are the SHA-256 hashes, in lower case hex, of the public keys (SPKI) that the other
@@ -65,6 +69,8 @@ func NewTLSOptions(s *certs.Source) *TLSOptions {
 		HandshakeFirst: f.HandshakeFirst,
 		HandshakeDelay: f.HandshakeDelay,
 		AllowPlain:     f.AllowPlain,
+		MapUser:        f.VerifyAndMap,
+		CheckKnownURLs: f.CheckKnownURLs,
 		PinnedCerts:    s.Pins(),
 		RateLimit:      f.RateLimit,
 	}

@@ -171,6 +171,18 @@ func (u *Users) certificateUser(cert *x509.Certificate, connection string) *acco
 	return nil
 }
 
+// NamedBy reports whether a certificate names the user of that name, as one of several users would be found
+// by it.
+func NamedBy(cert *x509.Certificate, name string) bool {
+	a := &account{user: &User{Name: name}}
+	u := &Users{names: map[string]*account{name: a}}
+	var ok bool
+	if a.name, ok = parseName(name); ok {
+		u.distinguished = []*account{a}
+	}
+	return u.certificateUser(cert, "") != nil
+}
+
 // byDistinguishedName returns the user whose name has the same parts, preferably in the same order.
 func (u *Users) byDistinguishedName(subject distinguishedName, connection string) *account {
 	var reordered *account

@@ -17,8 +17,12 @@ type Files struct {
 	CAFile string
 	// Verify has clients present a certificate.
 	Verify bool
-	// VerifyAndMap does so as well, and the certificate says which user the client is.
+	// VerifyAndMap does so as well, and the certificate says which user the client is, or, between nodes,
+	// that whoever has it is the user of the cluster.
 	VerifyAndMap bool
+	// CheckKnownURLs has a node let others connect whose certificate is for a host name by which it is
+	// configured to reach nodes of the cluster.
+	CheckKnownURLs bool
 	// Insecure has a node that dials accept any certificate.
 	Insecure bool
 	// MinVersion is 1.2, the default, or 1.3.

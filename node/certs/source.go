@@ -78,8 +78,6 @@ func (f Files) load() (*Source, error) {
 // verify each other, whatever Verify says.
 func LoadMutual(f Files) (*Source, error) {
 	switch {
-	case f.VerifyAndMap:
-		return nil, errors.New("verify_and_map: routes have no users, leave it out")
 	case f.HandshakeFirst || f.HandshakeDelay != 0:
 		return nil, errors.New("handshake_first: routes always begin with the handshake, leave it out")
 	case f.AllowPlain:

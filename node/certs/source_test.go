@@ -106,7 +106,6 @@ func TestLoadErrors(t *testing.T) {
 		"delay":           {func(f *certs.Files) { f.HandshakeDelay = -1 }, false, []string{"handshake_first"}},
 		"rate":            {func(f *certs.Files) { f.RateLimit = -1 }, false, []string{"connection_rate_limit"}},
 		"route usage":     {func(f *certs.Files) { *f = certs.Files{CertFile: other.CertFile, KeyFile: other.KeyFile} }, true, []string{"clientAuth"}},
-		"route map":       {func(f *certs.Files) { f.VerifyAndMap = true }, true, []string{"verify_and_map"}},
 		"route first":     {func(f *certs.Files) { f.HandshakeFirst = true }, true, []string{"handshake_first"}},
 		"plain route":     {func(f *certs.Files) { f.AllowPlain = true }, true, []string{"allow_non_tls"}},
 		"rate of routes":  {func(f *certs.Files) { f.RateLimit = 1 }, true, []string{"connection_rate_limit"}},

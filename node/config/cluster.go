@@ -40,7 +40,7 @@ func (b *block) cluster(s *Settings) {
 	c.duration(&o.ReadyTimeout, false, "ready_timeout")
 	s.ClusterTLS = c.tlsFiles("tls")
 	c.routePermissions(o, "permissions")
-	c.clusterAuthorization(o)
+	c.clusterAuthorization(s)
 
 	c.writeTimeout()
 	c.needless("shoal always waits longer and longer", "connect_backoff")
@@ -147,11 +147,12 @@ func (b *block) compression(o *node.ClusterOptions) {
 }
 
 // clusterAuthorization reads what other servers have to give.
-func (b *block) clusterAuthorization(o *node.ClusterOptions) {
+func (b *block) clusterAuthorization(s *Settings) {
 	v := b.take("authorization")
 	if v == nil {
 		return
 	}
+	o := &s.Node.Cluster
 	a := b.block(v, "cluster.authorization")
 	a.text(&o.User, "user", "username")
 	a.secret(&o.Password, "password", "pass")
@@ -168,7 +169,8 @@ func (b *block) clusterAuthorization(o *node.ClusterOptions) {
 	a.unsupported("callouts", "auth_callout", "auth_hook")
 	a.unsupported("proxies that it trusts", "proxy_required")
 	a.done()
-	if (o.User == "") == a.has("password", "pass") {
+	named := o.User != "" && s.ClusterTLS != nil && s.ClusterTLS.VerifyAndMap // by certificates, which need no password
+	if (o.User == "") == a.has("password", "pass") && !named {
 		a.errorf(v.at, "cluster.authorization: needs both a user and a password, or neither")
 	}
 }

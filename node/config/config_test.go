@@ -261,6 +261,15 @@ func TestLoad(t *testing.T) {
 				HandshakeFirst: true, HandshakeDelay: fallbackDelay,
 			}
 		}},
+		{`tls { cert_file: c, key_file: k, verify_cert_and_check_known_urls: true }
+		cluster {
+			authorization { user: "CN=x" }
+			tls { cert_file: c, key_file: k, verify_and_map: true, verify_cert_and_check_known_urls: true }
+		}`, func(s *Settings) {
+			s.TLS = &certs.Files{CertFile: "c", KeyFile: "k", Verify: true}
+			s.Node.Cluster.Host, s.Node.Cluster.Port, s.Node.Cluster.User = "0.0.0.0", 6222, "CN=x"
+			s.ClusterTLS = &certs.Files{CertFile: "c", KeyFile: "k", VerifyAndMap: true, CheckKnownURLs: true}
+		}},
 		{"websocket { port: 8080, no_tls: true }", func(s *Settings) { s.Node.WebSocket = &node.WebSocketOptions{Port: 8080, NoTLS: true} }},
 		{`websocket {
 			listen: "127.0.0.1:-1", advertise: "h:1", same_origin: true, allowed_origins: [ "https://a", "https://b:1" ]

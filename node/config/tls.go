@@ -54,7 +54,11 @@ func (b *block) tlsFiles(name string) *certs.Files {
 	t.duration(&f.Timeout, true, "timeout")
 	t.limit(&f.RateLimit, "connection_rate_limit")
 	t.handshakeFirst(f)
-	t.unsupported("check of known URLs", "verify_cert_and_check_known_urls")
+	t.flag(&f.CheckKnownURLs, "verify_cert_and_check_known_urls")
+	if f.CheckKnownURLs && b.path != "cluster." {
+		t.warnf(b.settings.keys[t.path+"verify_cert_and_check_known_urls"], "%sverify_cert_and_check_known_urls: means verify, only routes are checked", t.shownPath())
+		f.Verify, f.CheckKnownURLs = true, false
+	}
 	t.unsupported("insecure ciphers", "allow_insecure_cipher_suites")
 	for _, key := range []string{"cert_store", "cert_match_by", "cert_match", "ca_certs_match", "cert_match_skip_invalid"} {
 		t.unsupported("certificates in a store of Windows", key)
