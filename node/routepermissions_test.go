@@ -147,3 +147,16 @@ func TestRoutePermissionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// A message that is passed on goes to nobody who must not have it.
+func TestBounceWithPermissions(t *testing.T) {
+	n := startPeer(t, "n", permitting(auth.SubjectRules{}, auth.SubjectRules{Deny: []string{"a.no"}}), nil)
+	from, other := joinRoute(t, n, "X"), joinRoute(t, n, "Y")
+	from.line() // news of Y
+	other.send("RS+ $G a.* q 1\r\n")
+	other.sync()
+	from.send("RMSG $G a.no | q 2\r\nhi\r\nRMSG $G a.yes | q 2\r\nhi\r\n")
+	from.sync()
+	other.want("RMSG $G a.yes | q 2\r\nhi\r\n")
+	other.sync()
+}
