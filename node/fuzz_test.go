@@ -5,17 +5,32 @@ import (
 	"testing"
 )
 
+// tracedTail is what follows the subject of a message that is traced.
+const tracedTail = " 35 37\r\nNATS/1.0\r\nNats-Trace-Dest: a.b\r\n\r\nhi\r\n"
+
+// deaf is a service of the system that forgets what it is told.
+type deaf struct{ SystemService }
+
+func (deaf) UserInfo(Asker) []byte                  { return nil }
+func (deaf) Connected(string, func() Connection)    {}
+func (deaf) Disconnected(string, func() Connection) {}
+func (deaf) Refused(func() Connection)              {}
+func (deaf) Traced(string, string, *MessageTrace)   {}
+
 // FuzzClient feeds a node what two clients could send, split at every possible place, and checks
 // that nothing panics and that nothing is left of them in the end.
 func FuzzClient(f *testing.F) {
 	for _, d := range dialogues {
 		f.Add([]byte(d.send), []byte(quiet+"SUB > 1\r\nSUB a.* q 2\r\nUNSUB 2 3\r\nPUB a.b c 1\r\nx\r\n"), uint8(7))
 	}
+	f.Add([]byte(quiet+"SUB a.* 1\r\nSUB a.b q 2\r\nHPUB a.b"+tracedTail), []byte(`CONNECT {"echo":false,"headers":true}`+
+		"\r\nSUB a.b 1\r\nHPUB a.b r"+tracedTail), uint8(20))
 	null := newSink(f)
 	n, err := New(Options{MaxPayload: 1 << 16})
 	if err != nil {
 		f.Fatal(err)
 	}
+	n.Attach(deaf{})
 	f.Fuzz(func(t *testing.T, a, b []byte, split uint8) {
 		one, two := n.newClient(null), n.newClient(null)
 		inputs := map[*client][]byte{one: a, two: b}
@@ -58,6 +73,7 @@ func FuzzRoute(f *testing.F) {
 	for _, seed := range []string{
 		"PONG\r\nRS+ $G a.b\r\nRS+ $G a.b q 3\r\nRMSG $G a.b 2\r\nhi\r\nRS- $G a.b\r\nRS- $G a.b q\r\n",
 		"PONG\r\nRMSG $G a.b + r q1 q2 2\r\nhi\r\nHMSG $G a.b | q2 12 14\r\nNATS/1.0\r\n\r\nhi\r\nLMSG l $G a.b 0 0\r\n\r\n",
+		"RS+ $G a.b\r\nHMSG $G a.b" + tracedTail + "PONG\r\nHMSG $G a.b | q" + tracedTail,
 		"LS+ l $G a.b q 1\r\nPONG\r\nRS+ $G a.b q 1\r\nRMSG $G a.b | q nope 0\r\n\r\n",
 		`INFO {"server_id":"Y","ip":"nats-route://127.0.0.1:9/","cluster":"C"}` + "\r\n" + `INFO {"server_id":"X","ldm":true}` + "\r\n",
 		`INFO {"server_id":"","route_acc_add_reqid":"x","route_account":"A"}` + "\r\nA+ x\r\n-ERR 'x'\r\n",
@@ -70,6 +86,7 @@ func FuzzRoute(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	n.Attach(deaf{})
 	f.Fuzz(func(t *testing.T, hello, rest []byte) {
 		c := n.newClient(null)
 		if _, err := feed(c, &c.conn, []byte(quiet+"SUB a.b q 1\r\nSUB > 2\r\n")); err != nil {
