@@ -33,6 +33,8 @@ accounts {
       {service: {account: A, subject: "open.svc.*"}, to: "open.help.*"}
     ]
   }
+  C { users: [{user: c, password: c}], msg_trace: {dest: trace.parent, sampling: "100%"} }
+  D { users: [{user: d, password: d}], msg_trace: trace.parent }
 }
 no_auth_user: a
 `
@@ -62,6 +64,8 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 	refused := nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { heard <- err.Error() })
 	a, p, b, mute := client(0, "a"), client(0, "p", refused), client(0, "b"), client(0, "a", nats.NoEcho())
 	far := client(1, "a")
+	c, d := client(0, "c"), client(0, "d")
+	farC, farD := client(1, "c"), client(1, "d")
 	listen := func(nc *nats.Conn, who, subject, queue string) {
 		t.Helper()
 		_, err := nc.QueueSubscribe(subject, queue, func(m *nats.Msg) {
@@ -70,7 +74,7 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 		})
 		must(t, err)
 	}
-	for _, nc := range []*nats.Conn{a, b} {
+	for _, nc := range []*nats.Conn{a, b, c, d} {
 		_, err := nc.ChanSubscribe("trace.>", traces)
 		must(t, err)
 	}
@@ -85,10 +89,16 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 	listen(a, "a", "open.svc.near", "workers")
 	listen(b, "b", "from.s.*", "")
 	listen(b, "b", "from.open.*", "")
-	settle(t, m, a, p, b, mute, far)
+	for _, nc := range []*nats.Conn{c, d, farC, farD} {
+		listen(nc, "c or d", "x.*", "")
+	}
+	settle(t, m, a, p, b, mute, far, c, d, farC, farD)
 
+	parent := func(name, value, only string) nats.Header {
+		return nats.Header{"Nats-Trace-Dest": nil, name: {value}, "Nats-Trace-Only": {only}}
+	}
 	all := nats.Header{"A": {"1", "2"}, "a": {"3"}}
-	for i, c := range []struct {
+	for i, test := range []struct {
 		from           *nats.Conn
 		subject        string
 		header         nats.Header
@@ -122,31 +132,39 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 		{b, "open.help.1", nil, 2, 1},
 		{b, "open.help.near", nil, 2, 2},
 		{b, "open.help.near", nats.Header{"Nats-Trace-Only": {"1"}}, 2, 0},
+		{c, "x.1", parent("traceparent", "00-ab-cd-01", "no"), 2, 2},
+		{d, "x.1", parent("TraceParent", "00-ab-cd-03", "1"), 2, 2},
+		{d, "x.1", parent("traceparent", "00-ab-cd-02", "1"), 0, 2},
+		{d, "x.1", parent("traceparent", "01", "1"), 0, 2},
+		{d, "x.1", parent("parent", "00-ab-cd-01", "1"), 0, 2},
+		{c, "x.1", nats.Header{"traceparent": {"00-ab-cd-01"}, "Nats-Trace-Only": {"1"}}, 2, 0},
+		{c, "x.1", nats.Header{"traceparent": {"00-ab-cd-01"}, "Nats-Trace-Dest": {"trace disabled"}}, 0, 2},
+		{a, "x.1", parent("traceparent", "00-ab-cd-01", "1"), 0, 4},
 	} {
-		message := &nats.Msg{Subject: c.subject, Header: nats.Header{"Nats-Trace-Dest": {fmt.Sprint("trace.", i)}}, Data: []byte("hello")}
-		for key, values := range c.header {
+		message := &nats.Msg{Subject: test.subject, Header: nats.Header{"Nats-Trace-Dest": {fmt.Sprint("trace.", i)}}, Data: []byte("hello")}
+		for key, values := range test.header {
 			if message.Header[key] = values; values == nil {
 				delete(message.Header, key)
 			}
 		}
-		must(t, c.from.PublishMsg(message))
-		must(t, c.from.FlushTimeout(patience))
+		must(t, test.from.PublishMsg(message))
+		must(t, test.from.FlushTimeout(patience))
 		var note []string
-		for range c.traces {
+		for range test.traces {
 			note = append(note, told(t, traces)...)
 		}
-		for range c.copies {
+		for range test.copies {
 			select {
 			case copied := <-heard:
 				note = append(note, copied)
 			case <-time.After(patience):
-				t.Fatalf("%d: %s does not get to everybody", i, c.subject)
+				t.Fatalf("%d: %s does not get to everybody", i, test.subject)
 			}
 		}
 		slices.Sort(note)
-		notes = append(notes, fmt.Sprintf("%d: %s\n%s", i, c.subject, strings.Join(note, "\n")))
+		notes = append(notes, fmt.Sprintf("%d: %s\n%s", i, test.subject, strings.Join(note, "\n")))
 	}
-	flushAll(t, a, p, b, mute, far)
+	flushAll(t, a, p, b, mute, far, c, d, farC, farD)
 	for len(traces)+len(heard) > 0 {
 		select {
 		case m := <-traces:

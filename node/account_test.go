@@ -370,6 +370,8 @@ func TestAccountErrors(t *testing.T) {
 			{Name: "B", Imports: []Import{{Account: "A", Subject: "x"}}, Exports: []Export{{Subject: "x"}}},
 		}, "comes from itself"},
 		{"weights", []AccountOptions{{Name: "A", Mappings: []Mapping{{Subject: "x", Destinations: []MappedTo{{Subject: "y", Weight: 60}, {Subject: "z", Weight: 60}}}}}}, "more than 100"},
+		{"traced to a pattern", []AccountOptions{{Name: "A", TraceDest: "a.>"}}, `cannot be traced to "a.>"`},
+		{"traced too often", []AccountOptions{{Name: "A", TraceDest: "a", TraceSampling: 101}}, "101 percent"},
 		{"traced stream", []AccountOptions{{Name: "A", Exports: []Export{{Subject: "x", AllowTrace: true}}}}, "only a service"},
 		{"traced service", []AccountOptions{
 			{Name: "A", Imports: []Import{{Account: "B", Subject: "x", Service: true, AllowTrace: true}}},

@@ -17,6 +17,11 @@ type AccountOptions struct {
 	Imports  []Import
 	Mappings []Mapping
 	Limits   AccountLimits
+	// TraceDest is the subject by which servers tell in the account what becomes of its messages that are
+	// traced by others, as their header traceparent says. Empty is none.
+	TraceDest string
+	// TraceSampling is how many of these servers tell of, 1 to 100 percent; 0 is all.
+	TraceSampling int
 }
 
 // AccountLimits bound an account on this node. 0 is no limit.

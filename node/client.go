@@ -102,7 +102,7 @@ func (c *client) handle(w *work, op *wire.Op) error {
 	}
 	switch op.Verb {
 	case wire.Pub, wire.HPub:
-		if wantsTrace(op) {
+		if op.HeaderLen > 0 && c.home.Load().wantsTrace(op) {
 			c.publishTraced(w, op)
 			break
 		}

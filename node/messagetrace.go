@@ -96,9 +96,10 @@ type tracing struct {
 	ingress *traceIngress
 	account *account // in which it is told, as that of the message
 	// dests are the subjects by which it is told: here, and in the accounts that it has gone on to.
-	dests []traceDest
-	hop   string // number of this server among those of the message, empty for the first one
-	only  bool   // clients do not get the message
+	dests  []traceDest
+	hop    string // number of this server among those of the message, empty for the first one
+	only   bool   // clients do not get the message
+	parent bool   // the account has asked for the trace, and not who has sent the message
 }
 
 // traceDest is a subject by which servers tell of a message.
@@ -115,12 +116,19 @@ func (t *tracing) add(event any) { t.Events = append(t.Events, event) }
 func (c *conn) startTrace(a *account, kind int, name string, op *wire.Op) (t *tracing, only bool) {
 	headers := headersOf(op.Payload[:op.HeaderLen])
 	dest := first(headers[traceDestHeader])
-	if dest == "" || dest == traceDisabled {
+	if dest == traceDisabled {
 		return nil, false
 	}
-	switch strings.ToLower(first(headers[traceOnlyHeader])) {
-	case "1", "true", "on":
-		only = true
+	parent := dest == ""
+	if parent {
+		if dest = a.parentDest(kind, headers, op); dest == "" {
+			return nil, false
+		}
+	} else {
+		switch strings.ToLower(first(headers[traceOnlyHeader])) {
+		case "1", "true", "on":
+			only = true
+		}
 	}
 	if !literal([]byte(dest)) {
 		c.log(slog.LevelError, "A message cannot be traced: "+traceDestHeader+" is not a subject to publish to")
@@ -143,6 +151,7 @@ func (c *conn) startTrace(a *account, kind int, name string, op *wire.Op) (t *tr
 		account: a,
 		dests:   []traceDest{{dest, 0}},
 		only:    only,
+		parent:  parent,
 	}
 	if kind != traceClient {
 		t.hop = first(headers[traceHopHeader])

@@ -124,6 +124,45 @@ func TestTraceLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestTraceSampling has some of the messages traced that others trace. Those that are left out say so.
+func TestTraceSampling(t *testing.T) {
+	const messages = 2_000
+	e := new(parrot)
+	n := startNode(t, Options{Authenticator: byName{}, Accounts: []AccountOptions{
+		{Name: "A", TraceDest: "told", TraceSampling: 10}, {Name: "B", TraceDest: "told"},
+	}}, withParrot(e))
+	for account, most := range map[string]int{"A": messages / 5, "B": messages} {
+		c := dial(t, n, as(account)+"SUB x 1\r\n")
+		c.send(strings.Repeat("HPUB x 36 36\r\nNATS/1.0\r\nTraceparent: 00-a-b-01\r\n\r\n\r\n", messages) + "PING\r\n")
+		disabled := 0
+		for line := ""; line != "PONG"; line = c.line() {
+			if line == traceDestHeader+": "+traceDisabled {
+				disabled++
+			}
+		}
+		e.mu.Lock()
+		traced := len(e.traced)
+		e.traced = nil
+		e.mu.Unlock()
+		if traced == 0 || traced > most || traced+disabled != messages {
+			t.Errorf("of %d messages in %s %d are traced, and %d are not to be", messages, account, traced, disabled)
+		}
+	}
+}
+
+func TestHasParent(t *testing.T) {
+	for block, want := range map[string]bool{
+		"NATS/1.0\r\ntraceparent: x\r\n\r\n":                 true,
+		"NATS/1.0\r\nA: b\r\nTRACEparent:x\r\n\r\n":          true,
+		"NATS/1.0\r\nA: traceparent:\r\ntraceparent\r\n\r\n": false,
+		"": false,
+	} {
+		if got := hasParent([]byte(block)); got != want {
+			t.Errorf("%q: %v", block, got)
+		}
+	}
+}
+
 // TestTraceWithoutService checks that a node which cannot tell anything treats all messages alike.
 func TestTraceWithoutService(t *testing.T) {
 	n := startLone(t)

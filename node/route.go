@@ -144,9 +144,11 @@ func (r *route) handle(w *work, op *wire.Op) error {
 			r.asked(op)
 			return nil
 		}
-		if wantsTrace(op) {
-			r.deliverTraced(w, op)
-			return nil
+		if op.HeaderLen > 0 {
+			if a := r.accountOf(op); a != nil && a.wantsTrace(op) {
+				r.deliverTraced(w, a, op)
+				return nil
+			}
 		}
 		r.deliver(w, op)
 		return nil

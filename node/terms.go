@@ -18,6 +18,7 @@ const defaultResponseThreshold = 2 * time.Minute
 // terms are what the configuration says of an account, made ready to be used.
 type terms struct {
 	limits   AccountLimits
+	trace    parentTrace
 	streams  []streamImport
 	services *subjects.Index[*serviceImport] // by the subject of requests, nil if there are none
 	mappings *subjects.Index[*mapping]       // nil if there are none
@@ -99,7 +100,10 @@ func compileAccounts(list []AccountOptions, cluster string, find func(string) *a
 }
 
 func (o *AccountOptions) compile(others map[string]*AccountOptions, cluster string, find func(string) *account) (*terms, error) {
-	t := &terms{limits: o.Limits}
+	t := &terms{limits: o.Limits, trace: parentTrace{o.TraceDest, o.TraceSampling}}
+	if err := t.trace.validate(); err != nil {
+		return nil, err
+	}
 	for _, e := range o.Exports {
 		if err := e.validate(others); err != nil {
 			return nil, err

@@ -24,10 +24,11 @@ const (
 // traceMark is the end of traceDestHeader. Its first letter is a rare one, so that it is soon found missing.
 var traceMark = []byte("Trace-Dest:")
 
-// wantsTrace reports whether a message may have to be traced. All with headers pass here, so it does no more
-// than look for some bytes.
-func wantsTrace(op *wire.Op) bool {
-	return op.HeaderLen > 0 && bytes.Contains(op.Payload[:op.HeaderLen], traceMark)
+// wantsTrace reports whether a message with headers may have to be traced. All of them pass here, so it does
+// no more than look for some bytes.
+func (a *account) wantsTrace(op *wire.Op) bool {
+	block := op.Payload[:op.HeaderLen]
+	return bytes.Contains(block, traceMark) || a.terms.Load().trace.dest != "" && hasParent(block)
 }
 
 // publishTraced is publish for a message whose sender wants to know what becomes of it.
@@ -38,7 +39,7 @@ func (c *client) publishTraced(w *work, op *wire.Op) {
 	}
 	t, only := c.startTrace(c.home.Load(), traceClient, c.introduction().name, op)
 	switch {
-	case t != nil && w.cache.denied([]byte(t.dests[0].subject)):
+	case t != nil && !t.parent && w.cache.denied([]byte(t.dests[0].subject)):
 		c.refuse(w, fmt.Sprintf("%s%q", wire.TextPermissionPublish, t.dests[0].subject))
 	case t != nil:
 		w.traced = t
@@ -62,9 +63,8 @@ func (c *client) refusePublish(w *work, text string) {
 }
 
 // deliverTraced is deliver for a message whose sender wants to know what becomes of it.
-func (r *route) deliverTraced(w *work, op *wire.Op) {
-	a := r.accountOf(op)
-	if a == nil || !a.configured.Load() || r.node.system == nil {
+func (r *route) deliverTraced(w *work, a *account, op *wire.Op) {
+	if !a.configured.Load() || r.node.system == nil {
 		r.deliver(w, op)
 		return
 	}

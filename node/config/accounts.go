@@ -74,10 +74,46 @@ func (b *block) account(s *Settings, name string) node.AccountOptions {
 		l.done()
 	}
 	b.unsupported("JetStream", "jetstream")
-	b.unsupported("message tracing", "msg_trace", "trace_dest")
+	if v := b.take("msg_trace", "trace_dest"); v != nil {
+		b.trace(&a, v)
+	}
 	b.needless("only JWTs have a use for it", "nkey")
 	b.done()
 	return a
+}
+
+// trace reads what is told of messages that are traced by others.
+func (b *block) trace(a *node.AccountOptions, v *value) {
+	if _, ok := v.data.(string); ok {
+		a.TraceDest, _ = b.textOf(v, "msg_trace")
+		return
+	}
+	t := b.block(v, b.shownPath()+"msg_trace")
+	t.text(&a.TraceDest, "dest")
+	if v := t.take("sampling"); v != nil {
+		if a.TraceSampling = t.percentage(v, "sampling", 1); a.TraceDest == "" {
+			t.warnf(v.at, "%ssampling: changes nothing, there is no dest", t.shownPath())
+		}
+	}
+	t.done()
+}
+
+// percentage reads a whole number, from least to 100, with or without a sign.
+func (b *block) percentage(v *value, name string, least int64) int {
+	percent := int64(-1)
+	switch p := v.data.(type) {
+	case int64:
+		percent = p
+	case string:
+		if n, err := strconv.ParseInt(strings.TrimSuffix(p, "%"), 10, 32); err == nil {
+			percent = n
+		}
+	}
+	if percent < least || percent > 100 {
+		b.fail(v.at, name, "has to be a percentage, from %d to 100", least)
+		return 0
+	}
+	return int(percent)
 }
 
 // kind reads which subject a stream or a service is about.
@@ -206,20 +242,7 @@ func (b *block) destination() (to node.MappedTo) {
 		b.errorf(b.at, "%sweight: is missing, it is a percentage", b.shownPath())
 		return to
 	}
-	weight := int64(-1)
-	switch w := v.data.(type) {
-	case int64:
-		weight = w
-	case string:
-		if n, err := strconv.ParseInt(strings.TrimSuffix(w, "%"), 10, 32); err == nil {
-			weight = n
-		}
-	}
-	if weight < 0 || weight > 100 {
-		b.fail(v.at, "weight", "has to be a percentage, from 0 to 100")
-		return to
-	}
-	to.Weight = int(weight)
+	to.Weight = b.percentage(v, "weight", 0)
 	return to
 }
 

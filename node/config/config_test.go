@@ -197,11 +197,13 @@ func TestLoad(t *testing.T) {
 			A {
 				users: [ { user: a, password: a } ]
 				default_permissions { publish: p }
+				msg_trace { dest: told, sampling: "5%" }
 				exports: [ { stream: "s.>", accounts: [B] }, { service: "r.*", response_type: stream, threshold: "5s", account_token_position: 2, allow_trace: true } ]
 				limits { max_conn: 3, max_subs: 4, max_payload: 1KB }
 				mappings { x: y, "foo.*": [ { destination: "bar.$1", weight: 40% }, { dest: "baz.$1", weight: 60, cluster: c } ] }
 			}
 			B {
+				trace_dest: told
 				imports: [
 					{ stream: { account: A, subject: "s.>" }, prefix: from, allow_trace: true }
 					{ service: { account: A, subject: r.B }, to: ask }
@@ -223,6 +225,7 @@ func TestLoad(t *testing.T) {
 						{Subject: "s.>", Accounts: []string{"B"}},
 						{Subject: "r.*", Service: true, Response: node.ResponseStream, ResponseThreshold: 5 * time.Second, TokenPosition: 2, AllowTrace: true},
 					},
+					TraceDest: "told", TraceSampling: 5,
 					Limits: node.AccountLimits{MaxConnections: 3, MaxSubscriptions: 4, MaxPayload: 1 << 10},
 					Mappings: []node.Mapping{
 						{Subject: "x", Destinations: []node.MappedTo{{Subject: "y", Weight: 100}}},
@@ -232,7 +235,7 @@ func TestLoad(t *testing.T) {
 					},
 				},
 				{
-					Name: "B",
+					Name: "B", TraceDest: "told",
 					Imports: []node.Import{
 						{Account: "A", Subject: "s.>", To: "from.s.>", AllowTrace: true},
 						{Account: "A", Subject: "r.B", Service: true, To: "ask"},
@@ -371,6 +374,8 @@ func TestErrors(t *testing.T) {
 		{"accounts { A { exports: [ { subject: x } ] } }", "1:29: accounts.A.exports needs a stream or a service"},
 		{"accounts { A { exports: [ { stream: x, response: single } ] } }", "is for services"},
 		{"accounts { A { imports: [ { stream: { account: B } } ] } }", "needs an account and a subject"},
+		{"accounts { A { msg_trace: { dest: a, sampling: 0 } } }", "1:38: accounts.A.msg_trace.sampling: has to be a percentage, from 1 to 100"},
+		{"accounts { A { msg_trace: { dest: a, sample: 1 } } }", `1:38: unknown key "sample"`},
 		{"mappings { a: [ { destination: b } ] }", "weight: is missing, it is a percentage"},
 		{"mappings { a: [ { destination: b, weight: 101 } ] }", "has to be a percentage, from 0 to 100"},
 		{"system_account: X", `1:1: system_account: there is no account "X"`},
