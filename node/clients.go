@@ -159,9 +159,11 @@ func (t *clients) close(e *ending) {
 // cut ends all clients at once.
 func (t *clients) cut(e *ending) {
 	t.refuse(e)
+	var cutting sync.WaitGroup
 	for _, c := range t.all() {
-		c.cut(e)
+		cutting.Go(func() { c.cut(e) }) // waits for whoever reads from the socket, and that may take its turn
 	}
+	cutting.Wait()
 }
 
 func (t *clients) refuse(e *ending) {

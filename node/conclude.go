@@ -121,12 +121,10 @@ func (c *conn) hearOut() {
 	if len(c.in.unread()) > 0 {
 		err = c.carryOut(c.resume())
 	}
-	var waited time.Duration
-	for heard := 0; err == nil && waited < hearTime && heard < hearBytes; {
+	began := time.Now()
+	for heard := 0; err == nil && time.Since(began) < hearTime && heard < hearBytes; {
 		before := len(c.in.unread())
-		began := time.Now()
 		err = c.hear()
-		waited += time.Since(began)
 		heard += len(c.in.unread()) - before
 		if err == nil {
 			err = c.carryOut(c.resume())

@@ -266,3 +266,45 @@ func TestRestLosesNothing(t *testing.T) {
 	}
 	p.wantEnd("")
 }
+
+// meeting is a connection that cannot be closed unless others are as well.
+type meeting struct {
+	net.Conn
+	once sync.Once
+	all  *sync.WaitGroup
+}
+
+func (m *meeting) Close() error {
+	m.once.Do(m.all.Done)
+	m.all.Wait()
+	return m.Conn.Close()
+}
+
+// TestCutTogether checks that a client which takes long to close does not hold up the others.
+func TestCutTogether(t *testing.T) {
+	n := startNode(t, Options{})
+	var all sync.WaitGroup
+	all.Add(2)
+	for range 2 {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := n.newClient(&meeting{Conn: ours, all: &all})
+		if refused := n.clients.add(c); refused != nil {
+			t.Fatal(refused)
+		}
+		go func() {
+			defer n.wg.Done() // clients.add has counted it
+			c.conn.serve()
+		}()
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		n.clients.cut(&ending{reason: reasonServerShutdown})
+	}()
+	select {
+	case <-over:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the first one waits for the second one")
+	}
+}

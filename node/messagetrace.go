@@ -130,8 +130,15 @@ func (c *conn) startTrace(a *account, kind int, name string, op *wire.Op) (t *tr
 			only = true
 		}
 	}
-	if !literal([]byte(dest)) {
-		c.log(slog.LevelError, "A message cannot be traced: "+traceDestHeader+" is not a subject to publish to")
+	why := ""
+	switch {
+	case !literal([]byte(dest)):
+		why = " is not a subject to publish to"
+	case len(dest) > c.node.options().MaxControlLine:
+		why = " is longer than max_control_line" // and than what peers take
+	}
+	if why != "" {
+		c.log(slog.LevelError, "A message cannot be traced: "+traceDestHeader+why)
 		return nil, only
 	}
 	ingress := &traceIngress{

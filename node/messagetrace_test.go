@@ -66,6 +66,34 @@ func TestTraceAtPeers(t *testing.T) {
 	}
 }
 
+// TestTraceDests has a peer and a client ask for traces, at subjects that other peers may not take.
+func TestTraceDests(t *testing.T) {
+	e := new(parrot)
+	n := startLone(t, withParrot(e))
+	e.ready(t)
+	p := dialRoute(t, n, aRoute("X"))
+	p.send("PONG\r\n")
+	for p.line() != "PING" {
+	}
+	c := dial(t, n, quiet)
+	longest := n.options().MaxControlLine
+	for _, dest := range []string{strings.Repeat("a", longest+1), strings.Repeat("a", 1<<19), "a.*", strings.Repeat("a", longest)} {
+		headers := "NATS/1.0\r\nNats-Trace-Dest: " + dest + "\r\n\r\n"
+		size := fmt.Sprintf("x %[1]d %[1]d\r\n", len(headers))
+		c.send("HPUB " + size + headers + "\r\n")
+		p.send("HMSG $G " + size + headers + "\r\n")
+	}
+	c.sync()
+	p.send("PING\r\n")
+	for p.line() != "PONG" {
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.traced) != 2 {
+		t.Errorf("%d messages are traced, want the last of the client and of the peer", len(e.traced))
+	}
+}
+
 // TestTraceBeforeInfo has a peer send and be sent messages that are traced before it has said who it is.
 func TestTraceBeforeInfo(t *testing.T) {
 	e := new(parrot)

@@ -20,6 +20,10 @@ const (
 	// maxRoutedPayload bounds a message that a peer sends. Its own limit for clients may be larger
 	// than this node's, so that one does not count.
 	maxRoutedPayload = 64 << 20
+
+	// spareControlLine is how much longer a line between servers may be, in bytes, than one that a client
+	// sends, for accounts and queue groups are added to that.
+	spareControlLine = 64 << 10
 )
 
 // route is a connection to another server of the cluster. How it becomes one is told in handshake.go.
@@ -105,7 +109,7 @@ func (r *route) configure(p *wire.Parser) {
 	p.Role = wire.FromRoute
 	p.Headers = true
 	p.DedicatedAccount = r.dedicatedAccount()
-	p.MaxControlLine = 0
+	p.MaxControlLine = spareControlLine + r.node.options().MaxControlLine
 	p.MaxPayload = maxRoutedPayload
 }
 

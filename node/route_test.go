@@ -93,6 +93,16 @@ func TestRouteHandshakeErrors(t *testing.T) {
 	}
 }
 
+// TestRouteTakesWhatClientsSend has a peer pass on a subject that is as long as those of clients may be.
+func TestRouteTakesWhatClientsSend(t *testing.T) {
+	n := startNode(t, Options{MaxControlLine: 1 << 20, Cluster: ClusterOptions{
+		Name: "C", Host: "127.0.0.1", Port: RandomPort, NoGossip: true}})
+	p := dialRoute(t, n, aRoute("X"))
+	p.send("PONG\r\nRMSG $G " + strings.Repeat("a", 1<<20) + " 2\r\nhi\r\nPING\r\n")
+	for line := ""; line != "PONG"; line = p.line() {
+	}
+}
+
 func TestRouteToItself(t *testing.T) {
 	n := startLone(t)
 	n.targets.configure(routeURL(n))
