@@ -1,7 +1,9 @@
 package logtext
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,21 +37,28 @@ func (f *File) Rotate(r Rotation) {
 func (f *File) rotate() {
 	f.size = 0
 	old := f.path + "." + time.Now().Format(oldFile)
-	if err := os.Rename(f.path, old); err != nil {
-		f.note(slog.LevelError, fmt.Sprintf("Cannot rotate the log file, it remains in use: %v", err))
-		return
-	}
-	file, err := open(f.path)
-	if err != nil {
-		if err := os.Rename(old, f.path); err != nil {
-			f.note(slog.LevelError, fmt.Sprintf("The log file is now called %s: %v", old, err))
+	err := os.Rename(f.path, old)
+	gone := errors.Is(err, fs.ErrNotExist)
+	var file *os.File
+	if err == nil || gone {
+		file, err = open(f.path)
+		if err != nil && !gone {
+			if err := os.Rename(old, f.path); err != nil {
+				f.note(slog.LevelError, fmt.Sprintf("The log file is now called %s: %v", old, err))
+			}
 		}
+	}
+	if err != nil {
 		f.note(slog.LevelError, fmt.Sprintf("Cannot rotate the log file, it remains in use: %v", err))
 		return
 	}
 	f.file.Close()
 	f.file, f.torn = file, false
-	f.note(slog.LevelInfo, fmt.Sprintf("Rotated log, backup saved as %q", old))
+	if gone {
+		f.note(slog.LevelWarn, "Began a new log file, somebody has removed the old one or given it another name")
+	} else {
+		f.note(slog.LevelInfo, fmt.Sprintf("Rotated log, backup saved as %q", old))
+	}
 	if f.rotation.Files > 0 {
 		f.purge()
 	}

@@ -136,3 +136,20 @@ func TestOnlyRegularFilesAreRotated(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRotateWhatIsGone has somebody remove the file that is in use.
+func TestRotateWhatIsGone(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log")
+	f := rotated(t, path, 10, 0) // the first line is longer
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, "the first line\n")
+	f.Rotate(Rotation{})
+	write(t, f, "2\n")
+	const want = "WRN Began a new log file, somebody has removed the old one or given it another name\n2\n"
+	if got := read(t, path); got != want {
+		t.Errorf("the new file has %q, want %q", got, want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"log/syslog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 const (
 	// syslogBacklog is the number of lines that may wait for a collector that is slow or away.
 	syslogBacklog = 4096
+	// syslogDialTime bounds how long the first connection to it may take.
+	syslogDialTime = 5 * time.Second
 	// syslogPatience is how long they are waited for at the end.
 	syslogPatience = time.Second
 )
@@ -46,6 +49,12 @@ func OpenSyslog(address string) (*Syslog, error) {
 		if network, where, err = ParseSyslog(address); err != nil {
 			return nil, err
 		}
+		// The writer would wait for as long as the system does, which is minutes.
+		probe, err := net.DialTimeout(network, where, syslogDialTime)
+		if err != nil {
+			return nil, err
+		}
+		probe.Close()
 	}
 	writer, err := syslog.Dial(network, where, syslog.LOG_DAEMON|syslog.LOG_NOTICE, filepath.Base(os.Args[0]))
 	if err != nil {
@@ -60,7 +69,7 @@ func OpenSyslog(address string) (*Syslog, error) {
 func ParseSyslog(address string) (network, where string, err error) {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil:
+	case err != nil || u.User != nil:
 	case slices.Contains([]string{"udp", "tcp"}, u.Scheme) && u.Hostname() != "" && u.Port() != "":
 		return u.Scheme, u.Host, nil
 	case slices.Contains([]string{"unix", "unixgram"}, u.Scheme) && u.Path != "":
@@ -92,20 +101,28 @@ func (s *Syslog) offer(level slog.Level, line []byte) {
 func (s *Syslog) run() {
 	defer close(s.done)
 	for l := range s.lines {
-		s.send(l)
-		s.mu.Lock()
-		lost := s.lost
-		s.lost = 0
-		s.mu.Unlock()
-		if lost > 0 {
-			s.send(syslogLine{slog.LevelWarn, fmt.Sprintf("%d lines are missing here, the syslog was too slow", lost)})
+		if s.send(l) != nil {
+			s.lose(1)
+			continue
+		}
+		lost := s.lose(0)
+		if lost > 0 && s.send(syslogLine{slog.LevelWarn, fmt.Sprintf("%d lines are missing here, the syslog was away or too slow", lost)}) == nil {
+			s.lose(-lost)
 		}
 	}
 	s.writer.Close()
 }
 
+// lose adds to the number of lines that are lost, and returns it.
+func (s *Syslog) lose(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost += n
+	return s.lost
+}
+
 // send waits for the collector. Whom it cannot reach it tries to reach again by itself the next time.
-func (s *Syslog) send(l syslogLine) {
+func (s *Syslog) send(l syslogLine) error {
 	to := s.writer.Notice
 	switch levelName(l.level) {
 	case "DBG":
@@ -117,7 +134,7 @@ func (s *Syslog) send(l syslogLine) {
 	case "FTL":
 		to = s.writer.Crit
 	}
-	_ = to(l.text)
+	return to(l.text)
 }
 
 // Close sends what waits, unless the collector takes too long, and disconnects.
