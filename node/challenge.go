@@ -134,6 +134,8 @@ func (r *route) credentials(o *wire.ConnectOptions, info *wire.ServerInfo) error
 	// As between nats-servers, what a peer has said of such a server counts, not only what it says itself.
 	foreign := a.foreign && !r.isShoal
 	switch {
+	case !a.configured && !foreign && !r.belongsByCertificate():
+		return r.distrust(info, "has a certificate by which it would be refused here")
 	case !info.AuthRequired && own.wantsPassword() && !a.configured && !foreign:
 		// Somebody has said that there is a peer, and it takes everybody: it is none of this cluster.
 		return r.distrust(info, "asks for no password")

@@ -107,6 +107,17 @@ func (o *ClusterOptions) recognize(cert *x509.Certificate) bool {
 	return o.TLS.CheckKnownURLs && slices.ContainsFunc(o.hostNames(), func(name string) bool { return cert.VerifyHostname(name) == nil })
 }
 
+// belongsByCertificate reports whether a server that was dialled may belong to the cluster as far as its
+// certificate says: if that decides who may connect, it decides as well who may be led here by gossip.
+func (r *route) belongsByCertificate() bool {
+	own := &r.node.options().Cluster
+	if !own.TLS.decides() || own.TLS.Config().InsecureSkipVerify {
+		return true
+	}
+	state := r.encryption.Load()
+	return state != nil && len(state.PeerCertificates) > 0 && own.recognize(state.PeerCertificates[0])
+}
+
 // hostNames returns the names, rather than IP addresses, by which servers of the cluster are configured.
 func (o *ClusterOptions) hostNames() []string {
 	var names []string

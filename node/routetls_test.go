@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"shoal/membership"
 	"shoal/node/certs"
@@ -206,6 +207,12 @@ func TestRouteCertificates(t *testing.T) {
 				cluster.User, cluster.Password = "", ""
 			}
 			dials := startPeer(t, "d", cluster, nil)
+			// Gossip may say that it is there, but that makes it no peer.
+			accepts.targets.learn(time.Now(), dials.ID(), dials.ClusterAddr().String(), gossipDefault, false)
+			accepts.wakeDialer()
+			if !test.join {
+				eventually(t, "the log says why it is no peer", func() bool { return strings.Contains(log.String(), "would be refused here") })
+			}
 			dials.targets.configure(routeURL(accepts))
 			dials.wakeDialer()
 			if test.join {
