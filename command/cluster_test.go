@@ -229,6 +229,32 @@ func TestLameDuck(t *testing.T) {
 	eventually(t, "the route is gone", func() bool { return len(servers[0].routes()) == 0 })
 }
 
+// TestLameDuckEnds has a lame duck wait for a peer that does not see that its route ends, but not for long.
+func TestLameDuckEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as the server gives its peers")
+	}
+	s := startServer(t, "--lame_duck_duration", "20ms", "--lame_duck_grace_period", "10ms", "--write_deadline", "10m",
+		"--cluster", "nats://127.0.0.1:-1", "--cluster_name", "C", "--no_gossip")
+	nc, err := net.Dial("tcp", strings.TrimPrefix(s.urls.Cluster[0], "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const introduction = `CONNECT {"cluster":"C"}` + "\r\n" + `INFO {"server_id":"X","server_name":"X","cluster":"C"}` + "\r\nPONG\r\n"
+	if _, err := nc.Write([]byte(introduction)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "there is a route", func() bool { return strings.Contains(s.err.String(), "Route registered") })
+	s.signal(syscall.SIGUSR2)
+	if status := s.wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if !strings.Contains(s.err.String(), tooSlow) {
+		t.Error("the log does not say that a peer was too slow")
+	}
+}
+
 func TestInterruptEndsLameDuck(t *testing.T) {
 	s := startServer(t, "--lame_duck_duration", "10m", "--lame_duck_grace_period", "5m")
 	c := connect(t, s, "a")

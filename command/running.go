@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -121,9 +122,15 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 
 // leave has the node leave like a lame duck, which ends it some time.
 func (r *running) leave() {
-	r.manager.stopping("Sending clients to other servers", r.settings().Node.LameDuckDuration+shutdownTime)
+	within := r.settings().Node.LameDuckDuration + shutdownTime
+	r.manager.stopping("Sending clients to other servers", within)
 	go func() { // ends with the node
-		if err := r.node.LameDuck(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		switch err := r.node.LameDuck(ctx); {
+		case errors.Is(err, context.DeadlineExceeded):
+			r.log.Warn(tooSlow)
+		case err != nil:
 			r.log.Error("The lame duck failed", "err", err)
 		}
 	}()

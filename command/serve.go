@@ -23,6 +23,9 @@ import (
 // short: who stops a server, or the service manager that does, counts on it.
 const shutdownTime = 3 * time.Second
 
+// tooSlow is what the log says if that is not enough.
+const tooSlow = "Some clients or peers were too slow to take what was waiting for them"
+
 // start runs the server that args ask for until a signal ends it, or does what else they want.
 func start(ctx context.Context, s *settings, args []string, std streams) error {
 	path, ignore, test := s.configFile, s.ignoreUnsupported, s.test
@@ -183,7 +186,7 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, read rea
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	if n.Shutdown(ctx) != nil {
-		log.Warn("Some clients were too slow to take what was waiting for them")
+		log.Warn(tooSlow)
 	}
 	log.Info("Server Exiting..")
 	if err == nil && n.Err() != nil {
