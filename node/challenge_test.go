@@ -396,10 +396,10 @@ func TestGuessersOfTheClusterPassword(t *testing.T) {
 			if hashed := name == "hashed"; (busy > 0) != hashed {
 				t.Errorf("%d guesses were refused without a look", busy)
 			}
-			if n.peerFailures.Failed("127.0.0.1", false, time.Now()) == 0 {
+			if n.peerFailures.Failed("127.0.0.1", time.Now()) == 0 {
 				t.Error("the next guess is not held back")
 			}
-			if n.failures.Failed("127.0.0.1", false, time.Now()) > 0 {
+			if n.failures.Failed("127.0.0.1", time.Now()) > 0 {
 				t.Error("clients of that address are held back")
 			}
 		})

@@ -109,7 +109,7 @@ func (r *route) introduce(w *work, info *wire.ServerInfo) error {
 		e := &ending{reason: reasonDuplicateName, text: "Duplicate server name " + strconv.Quote(n.name), err: err}
 		if r.attempt == nil {
 			// A nats-server comes back at once.
-			e.hold = n.peerFailures.Failed(r.ip(), false, time.Now())
+			e.hold = n.peerFailures.Failed(r.ip(), time.Now())
 		}
 		return e
 	}

@@ -48,7 +48,7 @@ func TestHashesAreRationed(t *testing.T) {
 		auth.User{Name: "u", Password: string(hash)}, auth.User{Name: "v", Password: string(hash)})})
 	dial(t, n, login("u", "p")).sync()
 	for range 20 {
-		n.failures.Failed("127.0.0.1", true, time.Now())
+		n.failures.Allow("127.0.0.1", time.Now())
 	}
 	dial(t, n, login("u", "wrong")).wantEnd("")
 	dial(t, n, login("v", "p")).wantEnd("")
@@ -60,7 +60,7 @@ func TestHashesAreRationed(t *testing.T) {
 func TestSecondLoginThatFails(t *testing.T) {
 	n := startNode(t, Options{Authenticator: users(t, auth.User{Name: "u"})})
 	for range 30 {
-		n.failures.Failed("127.0.0.1", false, time.Now())
+		n.failures.Failed("127.0.0.1", time.Now())
 	}
 	p := dial(t, n, login("u", "p")+"SUB a 1\r\nPUB a 2\r\nhi\r\n"+login("u", "wrong"))
 	p.want(message("a", "1", "hi"))

@@ -34,8 +34,7 @@ const maxAddresses = 16384
 // Failures count failed logins for each remote address, which is a network of /64 with IPv6. It is
 // safe for concurrent use.
 //
-// Try does what is to be done around [Users.Authenticate]: it asks Allow, if the credentials are
-// [Users.Expensive], and calls Failed after ErrDenied and ErrBusy.
+// Try does what is to be done around [Users.Authenticate], if the credentials are [Users.Expensive] with Allow.
 type Failures struct {
 	// mu guards what follows.
 	mu        sync.Mutex
@@ -53,28 +52,43 @@ func NewFailures() *Failures {
 	return &Failures{addresses: make(map[netip.Addr]*debts)}
 }
 
-// Allow reports whether the hash of a password may be computed for an address, and otherwise how long
-// it has to wait for that. Refuse it without looking at its credentials, as [ErrBusy] says.
-func (f *Failures) Allow(ip string, now time.Time) (wait time.Duration, ok bool) {
+// Allow reports whether the hash of a password may be computed for an address, which is charged for it at
+// once: else as many as come while the first is computed would cost one each. Otherwise it is to be refused
+// without a look at its credentials, as [ErrBusy] says.
+func (f *Failures) Allow(ip string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := f.addresses[network(ip)]
-	if d == nil {
-		return 0, true
+	d := f.of(network(ip), now)
+	if d.hashes > hashBurst-1 {
+		return false
 	}
-	d.settle(now)
-	if d.hashes <= hashBurst-1 {
-		return 0, true
-	}
-	return seconds((d.hashes - (hashBurst - 1)) / hashRate), false
+	d.hashes++
+	return true
 }
 
-// Failed counts a login that was refused, and reports for how long that answer should be held back.
-// With expensive, it has cost a hash.
-func (f *Failures) Failed(ip string, expensive bool, now time.Time) (hold time.Duration) {
+// giveBack returns what Allow has charged.
+func (f *Failures) giveBack(ip string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at := network(ip)
+	d := f.of(at, now)
+	d.hashes = max(0, d.hashes-1)
+	if d.hashes+d.refusals == 0 {
+		delete(f.addresses, at)
+	}
+}
+
+// Failed counts a login that was refused, and reports for how long that answer should be held back.
+func (f *Failures) Failed(ip string, now time.Time) (hold time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.of(network(ip), now)
+	d.refusals = min(d.refusals+1, refusalBurst+refusalRate*maxHold.Seconds())
+	return seconds((d.refusals - refusalBurst) / refusalRate)
+}
+
+// of returns what an address owes now. The caller holds mu.
+func (f *Failures) of(at netip.Addr, now time.Time) *debts {
 	d := f.addresses[at]
 	if d == nil {
 		if len(f.addresses) >= maxAddresses {
@@ -84,28 +98,24 @@ func (f *Failures) Failed(ip string, expensive bool, now time.Time) (hold time.D
 		f.addresses[at] = d
 	}
 	d.settle(now)
-	if expensive {
-		// Those that were at it when the last one was spent may exceed the burst, but are not to
-		// keep the address out for longer than a few seconds.
-		d.hashes = min(d.hashes+1, 2*hashBurst)
-	}
-	d.refusals = min(d.refusals+1, refusalBurst+refusalRate*maxHold.Seconds())
-	return seconds((d.refusals - refusalBurst) / refusalRate)
+	return d
 }
 
 // Try has an address try a login, which returns why it is refused, if it is. With expensive, it costs a
 // hash, and unless the address may have one, that is [ErrBusy] without a try. hold is for how long the answer
 // should be held back.
 func (f *Failures) Try(ip string, expensive bool, login func() error) (hold time.Duration, err error) {
-	err = ErrBusy
-	if _, ok := f.Allow(ip, time.Now()); ok || !expensive {
-		err = login()
+	if expensive && !f.Allow(ip, time.Now()) {
+		return f.Failed(ip, time.Now()), ErrBusy
+	}
+	err = login()
+	if expensive && (err == nil || errors.Is(err, ErrBusy)) {
+		f.giveBack(ip, time.Now())
 	}
 	if err == nil {
 		return 0, nil
 	}
-	hashed := expensive && !errors.Is(err, ErrBusy)
-	return f.Failed(ip, hashed, time.Now()), err
+	return f.Failed(ip, time.Now()), err
 }
 
 // settle gives back what the time since the last call is worth.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,38 +81,109 @@ func TestResponsesAreBounded(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
+	const ip = "192.0.2.1"
 	f := NewFailures()
 	now := time.Now()
-	if _, ok := f.Allow("192.0.2.1", now); !ok {
-		t.Error("somebody new is refused")
-	}
 	for range hashBurst {
-		if hold := f.Failed("192.0.2.1", true, now); hold != 0 {
+		if !f.Allow(ip, now) {
+			t.Error("the burst is not allowed")
+		}
+		if hold := f.Failed(ip, now); hold != 0 {
 			t.Errorf("the answer is held back for %v", hold)
 		}
 	}
-	wait, ok := f.Allow("::ffff:192.0.2.1", now)
-	if ok || wait <= 0 || wait > time.Second {
-		t.Errorf("after the burst: %v, %t", wait, ok)
+	if f.Allow("::ffff:"+ip, now) {
+		t.Error("more than the burst is allowed")
 	}
-	if _, ok := f.Allow("192.0.2.2", now); !ok {
+	if !f.Allow("192.0.2.2", now) {
 		t.Error("somebody else is refused")
 	}
-	if _, ok := f.Allow("192.0.2.1", now.Add(wait)); !ok {
-		t.Error("is refused after the wait")
+	allowed := 0
+	for range 100 { // in ten seconds
+		now = now.Add(100 * time.Millisecond)
+		if f.Allow(ip, now) {
+			allowed++
+		}
+	}
+	if allowed < 10*hashRate-1 || allowed > 10*hashRate {
+		t.Errorf("%d hashes were allowed in ten seconds", allowed)
 	}
 	for range 10_000 {
-		f.Failed("192.0.2.1", true, now.Add(wait))
+		f.Failed(ip, now)
 	}
-	if hold := f.Failed("192.0.2.1", false, now.Add(wait)); hold != maxHold {
+	if hold := f.Failed(ip, now); hold != maxHold {
 		t.Errorf("is held back for %v", hold)
 	}
-	if wait, _ := f.Allow("192.0.2.1", now.Add(wait)); wait > 10*time.Second {
-		t.Errorf("is locked out for %v", wait)
-	}
 	// An hour later nothing is left of it.
-	if hold := f.Failed("192.0.2.1", true, now.Add(time.Hour)); hold != 0 {
+	if hold := f.Failed(ip, now.Add(time.Hour)); hold != 0 {
 		t.Errorf("is held back for %v after an hour", hold)
+	}
+}
+
+// TestTry has many try at the same time, of whom no more are to be looked at than may be if all fail.
+func TestTry(t *testing.T) {
+	const ip = "192.0.2.1"
+	for _, tt := range []struct {
+		name      string
+		outcome   error
+		expensive bool
+		more      int // that are looked at after all have ended
+	}{
+		{"right", nil, true, hashBurst},
+		{"wrong", ErrDenied, true, 0},
+		{"without a look", ErrBusy, true, hashBurst},
+		{"cheap", ErrDenied, false, 2 * hashBurst},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := NewFailures()
+			// try has some try at once, and returns how many were looked at.
+			try := func() int {
+				var looked atomic.Int64
+				enough := make(chan struct{})
+				var tries, refused sync.WaitGroup
+				refused.Add(2 * hashBurst)
+				for range 2 * hashBurst {
+					tries.Go(func() {
+						var once sync.Once
+						_, err := f.Try(ip, tt.expensive, func() error {
+							looked.Add(1)
+							once.Do(refused.Done)
+							<-enough
+							return tt.outcome
+						})
+						once.Do(refused.Done)
+						if err != tt.outcome && err != ErrBusy {
+							t.Errorf("got %v", err)
+						}
+					})
+				}
+				refused.Wait()
+				close(enough)
+				tries.Wait()
+				return int(looked.Load())
+			}
+			first := hashBurst
+			if !tt.expensive {
+				first = 2 * hashBurst
+			}
+			start := time.Now()
+			// check wants so many, or what has come back meanwhile in addition.
+			check := func(when string, n, want int) {
+				t.Helper()
+				if back := int(time.Since(start).Seconds()*hashRate) + 1; n < want || n > want+back {
+					t.Errorf("%s: %d were looked at, want %d", when, n, want)
+				}
+			}
+			check("at first", try(), first)
+			check("afterwards", try(), tt.more)
+		})
+	}
+}
+
+func TestSuccessLeavesNothing(t *testing.T) {
+	f := NewFailures()
+	if _, err := f.Try("192.0.2.1", true, func() error { return nil }); err != nil || len(f.addresses) > 0 {
+		t.Errorf("%v, %d addresses are remembered", err, len(f.addresses))
 	}
 }
 
@@ -136,16 +208,17 @@ func TestNetwork(t *testing.T) {
 func TestFailuresAreBounded(t *testing.T) {
 	f := NewFailures()
 	now := time.Now()
-	for range hashBurst + 10 {
-		f.Failed("192.0.2.1", true, now)
+	for range hashBurst {
+		f.Allow("192.0.2.1", now)
+		f.Failed("192.0.2.1", now)
 	}
 	for i := range 4 * maxAddresses {
-		f.Failed(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), true, now)
+		f.Failed(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
 	}
 	if len(f.addresses) > maxAddresses {
 		t.Errorf("%d addresses", len(f.addresses))
 	}
-	if _, ok := f.Allow("192.0.2.1", now); ok {
+	if f.Allow("192.0.2.1", now) {
 		t.Error("the one who owes most was forgotten")
 	}
 }
@@ -218,7 +291,7 @@ func TestHashesAreQueued(t *testing.T) {
 	if len(p.right.young) != 1 || len(p.queued) != 0 || len(p.running) != 0 {
 		t.Errorf("%d outcomes, %d queued, %d running", len(p.right.young), len(p.queued), len(p.running))
 	}
-	if want := max(1, runtime.GOMAXPROCS(0)/2); cap(p.running) != want {
+	if want := max(1, runtime.GOMAXPROCS(0)-1); cap(p.running) != want {
 		t.Errorf("%d at once, want %d", cap(p.running), want)
 	}
 }

@@ -14,9 +14,9 @@ import (
 
 // maxQueued is how many passwords may wait to be hashed for each that is being hashed. The last one
 // waits for about two seconds with the usual cost, which is as long as clients have to log in.
-const maxQueued = 20
+const maxQueued = 6
 
-// passwords compares passwords. Hashes with bcrypt take a tenth of a second each by design, so few
+// passwords compares passwords. Hashes with bcrypt cost a tenth of a second each by design, so few
 // are computed at once, and what came out is remembered: the thousands of clients that come back
 // after a restart of the network, with passwords that were right before, cost one HMAC each.
 //
@@ -33,7 +33,8 @@ type passwords struct {
 
 // newPasswords returns what compares with the secrets, of which some may be hashes.
 func newPasswords(secrets []string) *passwords {
-	slots := max(1, runtime.GOMAXPROCS(0)/2)
+	// Each takes a third of a processor, and one processor is left to the messages at any time.
+	slots := max(1, runtime.GOMAXPROCS(0)-1)
 	p := &passwords{
 		running: make(chan struct{}, slots),
 		queued:  make(chan struct{}, slots*(1+maxQueued)),
@@ -94,7 +95,7 @@ func (p *passwords) compare(hash, name, presented string) (bool, error) {
 	if match, known := p.recall(id); known {
 		return match, nil
 	}
-	match := bcrypt.CompareHashAndPassword([]byte(hash), []byte(presented)) == nil
+	match := isHashOf(hash, presented)
 	if match {
 		p.right.add(id)
 	} else {
