@@ -151,7 +151,11 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 		}
 	case membership.Failed:
 		for _, r := range routes {
-			r.probe(failedTime)
+			within := failedTime
+			if r.reach() == unreachable {
+				within = 0
+			}
+			r.probe(within)
 		}
 	case membership.Left:
 		// It closes its routes itself when all that its clients have sent is on its way.
@@ -163,10 +167,10 @@ func (m *members) follow(member *membership.Member, now time.Time) {
 }
 
 // How long a route to a member may take to answer that others suspect, or that has failed. A suspicion
-// alone is no reason to cut a route: on a network that loses packets there are many, and TCP may need
-// seconds where it still gets through.
+// alone is no reason to cut a route: on a network that loses packets there are many, and the answer can be
+// behind messages that TCP needs long for.
 const (
-	suspectTime = 10 * time.Second
+	suspectTime = slowTime
 	failedTime  = 1500 * time.Millisecond
 )
 

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,11 +12,52 @@ import (
 // probeTime is how long a route that is under suspicion may take to answer.
 const probeTime = 2 * time.Second
 
-// probe closes a route unless it answers a PING in time.
+const (
+	// silentTime and silentRepeats are how long the peer's TCP may acknowledge nothing, and how often
+	// something was sent again meanwhile, before it counts as out of reach.
+	silentTime    = 4 * time.Second
+	silentRepeats = 3
+	// slowTime is how long a route may take to answer that gets on, though slowly, and slowStep how often
+	// that is looked at.
+	slowTime = 30 * time.Second
+	slowStep = 250 * time.Millisecond
+)
+
+// reach is what TCP knows of a peer that does not answer.
+type reach int
+
+const (
+	reachable   reach = iota // it has got everything, or that is not known
+	struggling               // it has not, but acknowledges something now and then
+	unreachable              // nothing gets through
+)
+
+// reach returns what TCP knows of the peer. Whoever hangs is reachable: his system still acknowledges.
+func (r *route) reach() reach {
+	repeats, silence := r.sock.unacknowledged()
+	switch {
+	case repeats == 0:
+		return reachable
+	case silence < silentTime || repeats < silentRepeats:
+		return struggling
+	}
+	return unreachable
+}
+
+// errOutOfReach is why a route is cut to a peer that is unreachable.
+var errOutOfReach = errors.New("nothing gets through to it")
+
+// getsOn reports whether a route works, though slowly, so that the answer may be behind something else.
+func (r *route) getsOn(reach reach, now time.Time) bool {
+	return reach == struggling || reach == reachable && now.UnixNano()-r.lastIn.Load() < int64(silentTime)
+}
+
+// probe closes a route unless it answers a PING in time. To one that gets on slowly it gives more time.
 type probe struct {
 	alarm alarm
 
 	mu    sync.Mutex // guards the rest
+	sent  time.Time  // when the PING was sent
 	until time.Time  // when the route is closed, zero if nothing is waited for
 	pongs uint64     // that had come when the PING was sent
 }
@@ -25,11 +68,12 @@ func (r *route) probe(within time.Duration) {
 	p := &r.probing
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	until := time.Now().Add(within)
+	now := time.Now()
+	until := now.Add(within)
 	pongs := r.pongs.Load()
 	switch {
 	case p.until.IsZero() || pongs != p.pongs:
-		p.until, p.pongs = until, pongs
+		p.sent, p.until, p.pongs = now, until, pongs
 		r.sendLine(pingLine)
 	case until.Before(p.until):
 		p.until = until
@@ -43,15 +87,27 @@ func (r *route) probe(within time.Duration) {
 func (r *route) checkProbe(now time.Time) time.Time {
 	p := &r.probing
 	p.mu.Lock()
-	until := p.until
-	answered := r.pongs.Load() != p.pongs
-	if !answered && now.Before(until) {
+	if p.until.IsZero() || r.pongs.Load() != p.pongs {
+		p.until = time.Time{}
 		p.mu.Unlock()
-		return until
+		return time.Time{}
+	}
+	reach := r.reach()
+	if !now.Before(p.until) && r.getsOn(reach, now) && now.Sub(p.sent) < slowTime {
+		p.until = now.Add(slowStep)
+	}
+	if now.Before(p.until) {
+		defer p.mu.Unlock()
+		return p.until
 	}
 	p.until = time.Time{}
+	took := now.Sub(p.sent).Round(time.Millisecond)
 	p.mu.Unlock()
-	if !until.IsZero() && !answered && r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
+	end, e := r.end, &ending{reason: reasonStale, text: wire.TextStale, err: fmt.Errorf("no answer for %v", took)}
+	if reach == unreachable {
+		end, e.err = r.cut, errOutOfReach // it cannot be told
+	}
+	if end(e) {
 		r.node.staleConnections.count(&r.conn)
 	}
 	return time.Time{}

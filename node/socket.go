@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 )
 
 // socket is the byte stream under a connection. A kernel socket is read and written without
@@ -104,6 +105,15 @@ func (s *socket) wait(yes bool) bool {
 	}
 	s.hasty = !yes
 	return true
+}
+
+// unacknowledged returns how often something was sent again that the other side has not acknowledged, and how
+// long ago it has acknowledged something, 0 if nothing is known or overdue.
+func (s *socket) unacknowledged() (repeats int, silence time.Duration) {
+	if s.raw != nil {
+		_ = s.raw.Control(func(fd uintptr) { repeats, silence = unacknowledged(fd) }) // an error says that it is closed
+	}
+	return repeats, silence
 }
 
 // busyStreak is the number of reads without a wait in between from which on a reader announces them
