@@ -21,9 +21,9 @@ const (
 	// than this node's, so that one does not count.
 	maxRoutedPayload = 64 << 20
 
-	// spareControlLine is how much longer a line between servers may be, in bytes, than one that a client
-	// sends, for accounts and queue groups are added to that.
-	spareControlLine = 64 << 10
+	// spareControlLine is how much longer a line of a peer may be, in bytes, than one that a client sends:
+	// the account and all the queue groups in which somebody is to get the message are added to that.
+	spareControlLine = 16 << 20
 )
 
 // route is a connection to another server of the cluster. How it becomes one is told in handshake.go.
@@ -109,7 +109,10 @@ func (r *route) configure(p *wire.Parser) {
 	p.Role = wire.FromRoute
 	p.Headers = true
 	p.DedicatedAccount = r.dedicatedAccount()
-	p.MaxControlLine = spareControlLine + r.node.options().MaxControlLine
+	p.MaxControlLine = 0
+	if r.attempt != nil || r.admitted {
+		p.MaxControlLine = spareControlLine + r.node.options().MaxControlLine
+	}
 	p.MaxPayload = maxRoutedPayload
 }
 

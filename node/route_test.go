@@ -93,13 +93,17 @@ func TestRouteHandshakeErrors(t *testing.T) {
 	}
 }
 
-// TestRouteTakesWhatClientsSend has a peer pass on a subject that is as long as those of clients may be.
-func TestRouteTakesWhatClientsSend(t *testing.T) {
+// TestRouteTakesLongLines has a peer pass on a subject that is as long as those of clients may be, and then
+// a message for many queue groups with long names.
+func TestRouteTakesLongLines(t *testing.T) {
 	n := startNode(t, Options{MaxControlLine: 1 << 20, Cluster: ClusterOptions{
 		Name: "C", Host: "127.0.0.1", Port: RandomPort, NoGossip: true}})
-	p := dialRoute(t, n, aRoute("X"))
-	p.send("PONG\r\nRMSG $G " + strings.Repeat("a", 1<<20) + " 2\r\nhi\r\nPING\r\n")
-	for line := ""; line != "PONG"; line = p.line() {
+	p := dialRoute(t, n, aRoute("X")+"PONG\r\n")
+	for p.line() != "PING" {
+	}
+	p.send("RMSG $G " + strings.Repeat("a", 1<<20) + " 2\r\nhi\r\n" +
+		"RMSG $G a |" + strings.Repeat(" "+strings.Repeat("q", 4000), 1000) + " 2\r\nhi\r\nPING\r\n")
+	for p.line() != "PONG" {
 	}
 }
 
