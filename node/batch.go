@@ -64,6 +64,7 @@ type batch struct {
 	full     bool            // it is time to flush
 	crowded  *conn           // the receiver with the most bytes waiting
 	waiting  int             // those bytes
+	routed   int             // bytes for peers
 	gaveUp   bool            // the reader's own client has given up subscriptions
 	changed  bool            // the interest that peers have to know has changed
 	spare    []*stream
@@ -238,6 +239,9 @@ func (b *batch) send() {
 		defer b.wide.run(b.self.conn.node)
 	}
 	for _, set := range b.sets {
+		if set.receivers[0].conn.isRoute {
+			b.routed += len(set.stream.buf)
+		}
 		for i, r := range set.receivers {
 			if r.own == nil && r != b.self {
 				b.sendTo(r, b.fill(set, i))
@@ -270,12 +274,16 @@ func (b *batch) sendTo(r *receiver, s *stream) {
 
 // stall waits for the most crowded receiver of a batch that has consumed so many bytes, in the hope
 // that it catches up before it has to be cut. How long depends on the bytes, so that a publisher is
-// held to a few megabytes a second and not to a number of batches.
+// held to a few megabytes a second and not to a number of batches. For a peer, those bytes count that
+// it gets: the names of queue groups can make them many more.
 func (b *batch) stall(crowded, consumed int) {
 	const (
 		step    = time.Millisecond
 		perStep = 6 << 10 // bytes
 	)
+	if b.crowded.isRoute {
+		consumed = max(consumed, b.routed)
+	}
 	for ; consumed > 0 && b.crowded.out.waiting() > crowded; consumed -= perStep {
 		time.Sleep(step)
 	}

@@ -38,7 +38,8 @@ type entry struct {
 	subject string
 	stamp   subjects.Stamp
 	groups  []*group
-	queues  []queueGroup // of each, one member receives
+	queues  []queueGroup   // of each, one member receives
+	places  map[string]int // in queues, by name; nil while nobody has asked, see queue
 	// peers are those who have interest, if queue groups have members at some of them: what a peer
 	// is sent then depends on which members are chosen. Otherwise they are among the groups.
 	peers []*group
@@ -190,6 +191,7 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	e.detour = c.detourOf(subject)
 	c.index.Match(subject, &c.result)
 	e.groups, e.queues, e.peers = e.groups[:0], e.queues[:0], e.peers[:0]
+	e.places = nil
 	if admitted {
 		e.groups, e.queues, e.peers = nil, nil, nil
 	}

@@ -14,12 +14,25 @@ type queueGroup struct {
 	remote  bool // some are at peers
 }
 
-// queue returns the queue group of that name, or nil.
+// queue returns the queue group of that name, or nil. A peer that names very many of them must not hold up
+// what comes behind.
 func (e *entry) queue(name string) *queueGroup {
-	for i := range e.queues {
-		if e.queues[i].name == name {
-			return &e.queues[i]
+	if len(e.queues) <= few {
+		for i := range e.queues {
+			if e.queues[i].name == name {
+				return &e.queues[i]
+			}
 		}
+		return nil
+	}
+	if e.places == nil {
+		e.places = make(map[string]int, len(e.queues))
+		for i := range e.queues {
+			e.places[e.queues[i].name] = i
+		}
+	}
+	if i, ok := e.places[name]; ok {
+		return &e.queues[i]
 	}
 	return nil
 }
@@ -50,7 +63,7 @@ func (w *work) choose(e *entry, op *wire.Op) {
 		return
 	}
 	for _, g := range e.peers {
-		g.named = g.named[:0]
+		g.named, g.namedBytes = g.named[:0], 0
 		if g.plain {
 			w.peers = append(w.peers, g)
 		}
@@ -67,6 +80,10 @@ func (w *work) choose(e *entry, op *wire.Op) {
 	w.picks = w.chosen
 }
 
+// maxNamed bounds the names of queue groups in a message to a peer, in bytes: it takes no line that is much
+// longer. Who subscribes in more groups does not get the message in the others.
+const maxNamed = spareControlLine / 2
+
 // carry has the message to a peer name the queue group of a member there.
 func (w *work) carry(member *group) {
 	peer := member.peer
@@ -76,10 +93,13 @@ func (w *work) carry(member *group) {
 	if i := slices.IndexFunc(w.peers, func(g *group) bool { return g.set == peer.set }); i >= 0 {
 		peer = w.peers[i]
 	} else {
-		peer.named = peer.named[:0]
+		peer.named, peer.namedBytes = peer.named[:0], 0
 		w.peers = append(w.peers, peer)
 	}
-	peer.named = append(peer.named, member.subs[0].queue)
+	if queue := member.subs[0].queue; peer.namedBytes+len(queue) < maxNamed {
+		peer.named = append(peer.named, queue)
+		peer.namedBytes += len(queue) + 1
+	}
 }
 
 // relay renders a message for a peer.

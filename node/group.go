@@ -25,9 +25,10 @@ type group struct {
 	rendered int64
 	one      [1]*subscription // memory for subs
 
-	peer  *group   // by which a member of a queue group is reached, if that is at a peer
-	plain bool     // the peer has interest outside of queue groups
-	named []string // the queue groups whose member is chosen at the peer, for the current message
+	peer       *group   // by which a member of a queue group is reached, if that is at a peer
+	plain      bool     // the peer has interest outside of queue groups
+	named      []string // the queue groups whose member is chosen at the peer, for the current message
+	namedBytes int      // their length in a line
 }
 
 // groupKey is what the subscriptions of a group have in common.

@@ -211,12 +211,15 @@ func (o *outbound) waiting() int {
 	return o.size
 }
 
-// checkPending cuts the connection as a slow consumer if too much is waiting for it.
+// checkPending cuts the connection as a slow consumer if too much is waiting for it. A route carries what
+// many clients send and subscribe to, so it may take a good deal more than one of them; one that does not
+// get on is found by the deadline of its writes. Clients that fill the budget cut no route.
 func (c *conn) checkPending(size int) {
 	if c.isSystem {
 		return
 	}
-	if size > c.node.options().MaxPending || c.node.budget.exceeded(size) {
+	crowded, exceeded := size > c.node.options().MaxPending, c.node.budget.exceeded(size)
+	if c.isRoute && crowded && exceeded || !c.isRoute && (crowded || exceeded) {
 		c.cutSlow(reasonSlowPending, fmt.Errorf("%d bytes waiting", size))
 	}
 }

@@ -194,6 +194,6 @@ func (c *conn) finish(w *work) {
 		c.stalls.Add(1)
 		w.batch.stall(c.node.options().crowded(), w.consumed)
 	}
-	w.batch.waiting, w.batch.crowded = 0, nil
+	w.batch.waiting, w.batch.routed, w.batch.crowded = 0, 0, nil
 	w.consumed = 0
 }

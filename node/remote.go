@@ -139,7 +139,7 @@ func (r *route) bounce(w *work, op *wire.Op) {
 	}
 	var shares []share
 	for _, name := range w.unserved {
-		to := r.alternative(w.cache.result.Queues, string(name), op.Subject)
+		to := r.alternative(w.cache.result.Members(string(name)), op.Subject)
 		if to == nil {
 			continue
 		}
@@ -168,16 +168,12 @@ func (r *route) bounce(w *work, op *wire.Op) {
 	}
 }
 
-// alternative returns the peer to which a message for a queue group is to be passed on, nil if there is none.
-func (r *route) alternative(queues []subjects.Group[*subscription], name string, subject []byte) (to *conn) {
-	for _, q := range queues {
-		if q.Name != name {
-			continue
-		}
-		for _, s := range q.Members {
-			if s.conn.isRoute && !s.keeps(subject) && (to == nil || to == &r.conn) {
-				to = s.conn
-			}
+// alternative returns the peer to which a message for a queue group with these members is to be passed on,
+// nil if there is none.
+func (r *route) alternative(members []*subscription, subject []byte) (to *conn) {
+	for _, s := range members {
+		if s.conn.isRoute && !s.keeps(subject) && (to == nil || to == &r.conn) {
+			to = s.conn
 		}
 	}
 	return to

@@ -245,6 +245,61 @@ func TestTwoQueuesAtAPeer(t *testing.T) {
 	}
 }
 
+// TestManyQueuesAtAPeer checks that all are named, but in no longer line than peers take.
+func TestManyQueuesAtAPeer(t *testing.T) {
+	n := startLone(t)
+	p := joinRoute(t, n, "X")
+	const groups = 2500
+	name := strings.Repeat("q", 4000)
+	for i := range groups {
+		p.send(fmt.Sprintf("RS+ $G p %s%d 1\r\n", name, i))
+		if i == groups/2 {
+			p.sync()
+			c := dial(t, n, quiet+"PUB p 0\r\n\r\n")
+			c.sync()
+			if got := strings.Count(p.line(), name); got != i+1 {
+				t.Errorf("%d groups are named, want %d", got, i+1)
+			}
+			p.line()
+		}
+	}
+	p.sync()
+	c := dial(t, n, quiet+"PUB p 0\r\n\r\n")
+	c.sync()
+	line := p.line()
+	if most := maxNamed + len("RMSG $G p |  0"); len(line) > most || len(line) < most-2*len(name) {
+		t.Errorf("a line of %d bytes, want hardly less than %d", len(line), most)
+	}
+}
+
+// TestManyQueuesHere has a peer name so many queue groups that they are found by a map, and some that have
+// no member here.
+func TestManyQueuesHere(t *testing.T) {
+	n := startLone(t)
+	const groups = 100
+	send, queues := quiet, ""
+	for i := range groups {
+		send += fmt.Sprintf("SUB p q%d %d\r\n", i, i)
+		queues = fmt.Sprintf(" q%d", i) + queues
+	}
+	c := dial(t, n, send)
+	c.sync()
+	p := dialRoute(t, n, aRoute("X")+"PONG\r\n")
+	for range 3 { // the subject is remembered from the second time on
+		p.send("RMSG $G p | other" + queues + " 0\r\n\r\n")
+		got := make(map[string]bool)
+		for range groups {
+			got[c.line()] = true
+			c.line()
+		}
+		for i := range groups {
+			if want := fmt.Sprintf("MSG p %d 0", i); !got[want] {
+				t.Fatalf("%q is missing", want)
+			}
+		}
+	}
+}
+
 func TestWeightsDecide(t *testing.T) {
 	n := startLone(t)
 	p := joinRoute(t, n, "X")

@@ -70,6 +70,29 @@ func TestWriteDeadline(t *testing.T) {
 	eventually(t, "nothing waits", func() bool { return n.Stats().PendingBytes == 0 })
 }
 
+// TestManyClientsCrowdARoute has more wait for a peer than may wait for a client, which many clients that
+// send a little each bring about, or a few whose messages name many queue groups.
+func TestManyClientsCrowdARoute(t *testing.T) {
+	const clients, size = 16, 512 << 10
+	n := startPeer(t, "n", ClusterOptions{Name: "C"}, nil)
+	reload(t, n, func(o *Options) { o.MaxPending = 2 << 20; o.MaxPayload = 1 << 20 })
+	p := joinRoute(t, n, "X")
+	p.send("RS+ $G s\r\n")
+	waitForInterest(t, n, 1)
+	payload := strings.Repeat("x", size)
+	for range clients {
+		dial(t, n, quiet+fmt.Sprintf("PUB s %d\r\n%s\r\n", size, payload))
+	}
+	eventually(t, "all was received", func() bool { return n.Stats().InMsgs == clients })
+	want := fmt.Sprintf("RMSG $G s %d\r\n%s\r\n", size, payload)
+	for range clients {
+		p.want(want)
+	}
+	if got := n.Stats().SlowRoutes; got != 0 {
+		t.Errorf("%d routes were cut", got)
+	}
+}
+
 // A peer has a deadline of its own.
 func TestRouteWriteDeadline(t *testing.T) {
 	n := startPeer(t, "n", ClusterOptions{Name: "C", WriteDeadline: 50 * time.Millisecond}, nil)

@@ -42,6 +42,14 @@ func (r *Result[V]) add(name string, members *set[V]) {
 	}
 }
 
+// Members returns the members of the group of that name, none if it is not there.
+func (r *Result[V]) Members(name string) []V {
+	if i := r.place(name); i < len(r.Queues) {
+		return r.Queues[i].Members
+	}
+	return nil
+}
+
 // place returns the index of a group in Queues, or their number if it is new.
 func (r *Result[V]) place(name string) int {
 	n := len(r.Queues)
