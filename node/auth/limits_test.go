@@ -291,7 +291,7 @@ func TestHashesAreQueued(t *testing.T) {
 	if len(p.right.young) != 1 || len(p.queued) != 0 || len(p.running) != 0 {
 		t.Errorf("%d outcomes, %d queued, %d running", len(p.right.young), len(p.queued), len(p.running))
 	}
-	if want := max(1, runtime.GOMAXPROCS(0)-1); cap(p.running) != want {
+	if want := max(1, runtime.GOMAXPROCS(0)*3/2); cap(p.running) != want {
 		t.Errorf("%d at once, want %d", cap(p.running), want)
 	}
 }

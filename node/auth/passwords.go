@@ -33,8 +33,8 @@ type passwords struct {
 
 // newPasswords returns what compares with the secrets, of which some may be hashes.
 func newPasswords(secrets []string) *passwords {
-	// Each takes a third of a processor, and one processor is left to the messages at any time.
-	slots := max(1, runtime.GOMAXPROCS(0)-1)
+	// Each takes a third of a processor, and half of all are left to the messages at any time.
+	slots := max(1, runtime.GOMAXPROCS(0)*3/2)
 	p := &passwords{
 		running: make(chan struct{}, slots),
 		queued:  make(chan struct{}, slots*(1+maxQueued)),
