@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
@@ -148,6 +150,11 @@ func (c *SystemClient) publish(in *account, subject, reply string, header []byte
 		op.Verb, op.HeaderLen = wire.HPub, len(header)
 		op.HeaderText = sizeText(len(header))
 		op.Payload = append(header[:len(header):len(header)], op.Payload...)
+	}
+	if len(op.Payload) > maxRoutedPayload {
+		// Peers would end the route. A client can have it grow, by subscriptions that it tells of.
+		c.log(slog.LevelWarn, fmt.Sprintf("A message of %d bytes to %.128q is too long to be sent", len(op.Payload), subject))
+		return false
 	}
 	op.SizeText = sizeText(len(op.Payload))
 	w := c.node.newWork(&c.conn)

@@ -93,6 +93,27 @@ func TestSystemRequests(t *testing.T) {
 	}
 }
 
+// TestLongAnswersCutNoRoute has the service say more than a peer takes in one message.
+func TestLongAnswersCutNoRoute(t *testing.T) {
+	e := new(parrot)
+	n := startPeer(t, "n", ClusterOptions{Name: "C"}, nil, withParrot(e))
+	e.ready(t)
+	p := dialRoute(t, n, aRoute("X")+"PONG\r\nRS+ $SYS long\r\nPING\r\n")
+	for p.line() != "PONG" {
+	}
+	if e.client.Publish("long", nil, func() []byte { return make([]byte, maxRoutedPayload+1) }) {
+		t.Error("it is sent")
+	}
+	if !e.client.Publish("long", nil, func() []byte { return []byte("hi") }) {
+		t.Error("nobody listens")
+	}
+	for line := p.line(); line != "RMSG $SYS long 2"; line = p.line() {
+		if strings.HasPrefix(line, "RMSG $SYS long") {
+			t.Fatalf("got %q", line)
+		}
+	}
+}
+
 // An account asks about itself alone, and the service learns which one it is by the subject.
 func TestSystemImports(t *testing.T) {
 	var subjects atomic.Value
