@@ -17,9 +17,11 @@ const (
 	firstRoutePing = time.Second
 	// handshakeTime bounds how long the other side may take to introduce itself.
 	handshakeTime = 5 * time.Second
-	// maxRoutedPayload bounds a message that a peer sends. Its own limit for clients may be larger
-	// than this node's, so that one does not count.
+	// maxRoutedPayload bounds a message that a peer sends, unless this node's own clients may send larger
+	// ones. The peer's limit for clients may be larger than this node's.
 	maxRoutedPayload = 64 << 20
+	// spareHeaders is how many bytes servers may add to a message of a client.
+	spareHeaders = 1 << 20
 
 	// spareControlLine is how much longer a line of a peer may be, in bytes, than one that a client sends:
 	// the account and all the queue groups in which somebody is to get the message are added to that.
@@ -113,7 +115,8 @@ func (r *route) configure(p *wire.Parser) {
 	if r.attempt != nil || r.admitted {
 		p.MaxControlLine = spareControlLine + r.node.options().MaxControlLine
 	}
-	p.MaxPayload = maxRoutedPayload
+	// Headers that servers add come on top of what a client may send.
+	p.MaxPayload = max(maxRoutedPayload, r.node.options().MaxPayload+spareHeaders)
 }
 
 // admit implements handler. Nothing that comes before CONNECT is worth parsing.

@@ -107,6 +107,17 @@ func TestRouteTakesLongLines(t *testing.T) {
 	}
 }
 
+// TestRouteTakesLongMessages has a peer pass on a message that is as long as those of clients may be, with
+// headers that it has added.
+func TestRouteTakesLongMessages(t *testing.T) {
+	const size = maxRoutedPayload + 1<<10
+	n := startNode(t, Options{MaxPayload: maxRoutedPayload, MaxPending: 2 * maxRoutedPayload, Cluster: ClusterOptions{
+		Name: "C", Host: "127.0.0.1", Port: RandomPort, NoGossip: true}})
+	p := joinRoute(t, n, "X")
+	p.send(fmt.Sprintf("RMSG $G a %d\r\n", size) + strings.Repeat("x", size) + "\r\n")
+	p.sync()
+}
+
 func TestRouteToItself(t *testing.T) {
 	n := startLone(t)
 	n.targets.configure(routeURL(n))
