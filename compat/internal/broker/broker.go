@@ -193,6 +193,14 @@ func (s *Server) Alive() bool {
 	}
 }
 
+// ExitErr says how the process has ended, nil if that was with status 0 or it runs.
+func (s *Server) ExitErr() error {
+	if s.Alive() {
+		return nil
+	}
+	return s.exitErr
+}
+
 // Signal sends the process a signal.
 func (s *Server) Signal(signal os.Signal) error { return s.command.Process.Signal(signal) }
 

@@ -159,7 +159,7 @@ func (n *Node) end(signal os.Signal, timeout time.Duration) error {
 	server := n.server
 	if !server.Alive() {
 		n.leave()
-		return fmt.Errorf("%s ended by itself, its log:\n%s", n, server.Log())
+		return fmt.Errorf("%s ended by itself (%v), its log:\n%s", n, server.ExitErr(), server.Log())
 	}
 	if err := server.Signal(signal); err != nil {
 		return err
