@@ -43,9 +43,9 @@ no_auth_user: a
 // nats-servers does.
 func TestMessageTrace(t *testing.T) {
 	t.Parallel()
-	want := traceMessages(t, "nn")
+	want := allTraces(t, "nn")
 	forKinds(t, []string{"ss", "ns", "sn"}, func(t *testing.T, kinds string) {
-		got := traceMessages(t, kinds)
+		got := allTraces(t, kinds)
 		for i := range want {
 			if got[i] != want[i] {
 				t.Errorf("%s\nwant\n%s", got[i], want[i])
@@ -54,8 +54,24 @@ func TestMessageTrace(t *testing.T) {
 	})
 }
 
-// traceMessages returns what becomes of messages that are published at the first of two servers.
-func traceMessages(t *testing.T, kinds string) (notes []string) {
+// allTraces returns what becomes of messages that are published at the first of two servers. A nats-server
+// loses a trace now and then, one of several ten thousand, so there is another try.
+func allTraces(t *testing.T, kinds string) []string {
+	t.Helper()
+	for range 3 {
+		if notes, ok := traceMessages(t, kinds); ok {
+			return notes
+		}
+		if !strings.Contains(kinds, "n") {
+			break
+		}
+	}
+	t.Fatal("a trace is missing")
+	return nil
+}
+
+// traceMessages returns what becomes of the messages, and whether that is all.
+func traceMessages(t *testing.T, kinds string) (notes []string, ok bool) {
 	m := startMesh(t, mesh.Options{Kinds: kinds, Shoal: subject(), SharedConfig: traceConfig})
 	client := func(server int, user string, more ...nats.Option) *nats.Conn {
 		return connectNode(t, m.Nodes[server], append(more, nats.UserInfo(user, user), nats.Name(user))...)
@@ -151,7 +167,13 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 		must(t, test.from.FlushTimeout(patience))
 		var note []string
 		for range test.traces {
-			note = append(note, told(t, traces)...)
+			select {
+			case m := <-traces:
+				note = append(note, told(t, m)...)
+			case <-time.After(10 * time.Second):
+				t.Logf("%s: %d: a trace is missing", kinds, i)
+				return nil, false
+			}
 		}
 		for range test.copies {
 			select {
@@ -173,18 +195,12 @@ func traceMessages(t *testing.T, kinds string) (notes []string) {
 			t.Errorf("one message too many: %s", m)
 		}
 	}
-	return notes
+	return notes, true
 }
 
-// told returns what the next trace tells, line by line.
-func told(t *testing.T, traces <-chan *nats.Msg) (lines []string) {
+// told returns what a trace tells, line by line.
+func told(t *testing.T, m *nats.Msg) (lines []string) {
 	t.Helper()
-	var m *nats.Msg
-	select {
-	case m = <-traces:
-	case <-time.After(patience):
-		t.Fatal("a trace is missing")
-	}
 	var trace struct {
 		Server, Request map[string]any
 		Hops            any

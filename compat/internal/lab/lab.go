@@ -3,8 +3,7 @@
 //
 // Who measures is not on that network. Clients are connected inside the namespace of their node,
 // over its loopback interface, so that no broken network comes between them. Nothing outlives the
-// process, not even when it is killed: namespaces have no names, and nodes die with the thread that
-// started them.
+// process, not even when it is killed: namespaces have no names, and nodes die with their parent.
 package lab
 
 import (

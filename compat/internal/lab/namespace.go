@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Namespace is a network namespace without a name. It belongs to a thread of this process, and what
@@ -38,11 +40,12 @@ func NewNamespace() (*Namespace, error) {
 	return n, nil
 }
 
-// run is the life of the thread, which ends with the namespace since it is never unlocked.
+// run is what the thread does as long as there is the namespace. Then it goes back to where it was: if it
+// ended, so would every process that had been started on it before, by whomever, and is to die with its parent.
 func (n *Namespace) run(made chan<- error) {
 	runtime.LockOSThread()
 	if syscall.Gettid() == os.Getpid() {
-		// The first thread of a process does not end before the process does: not on this one.
+		// What is asked of the process as a whole is answered for its first thread: not on this one.
 		other := make(chan struct{})
 		go func() {
 			defer close(other)
@@ -53,6 +56,12 @@ func (n *Namespace) run(made chan<- error) {
 		return
 	}
 	defer close(n.ended)
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		made <- fmt.Errorf("cannot make a network namespace: %w", err)
+		return
+	}
+	defer home.Close()
 	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 		made <- fmt.Errorf("cannot make a network namespace: %w", err)
 		return
@@ -62,10 +71,14 @@ func (n *Namespace) run(made chan<- error) {
 	for call := range n.calls {
 		call()
 	}
+	// A thread that cannot go back ends with its goroutine, locked as it is.
+	if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+		runtime.UnlockOSThread()
+	}
 }
 
 // Do calls a function on the thread of the namespace: sockets that it opens and processes that it
-// starts are there. Processes that die with their parent die with the namespace.
+// starts are there.
 func (n *Namespace) Do(call func()) {
 	done := make(chan struct{})
 	n.calls <- func() {
