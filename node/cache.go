@@ -200,13 +200,11 @@ func (c *cache) resolve(e *entry, subject []byte, admitted bool) {
 	c.resolved++
 	plain := c.result.Plain
 	for _, s := range plain {
-		if c.excluded(s) {
+		if c.excluded(s, subject) {
 			continue
 		}
 		if s.conn.isRoute {
-			if !s.keeps(subject) {
-				c.remote = append(c.remote, s)
-			}
+			c.remote = append(c.remote, s)
 			continue
 		}
 		s, shown, ok := c.shown(s, subject)
@@ -264,9 +262,12 @@ func (e *entry) size() int64 {
 
 // excluded reports whether s does not receive what comes from the reader's own connection. A message
 // travels from one server to another but once, so what comes from a peer goes to clients only, unless it
-// has come into another account here.
-func (c *cache) excluded(s *subscription) bool {
-	return s.conn == c.self && c.self.noEcho || s.conn.isRoute && c.self.isRoute && !c.onward
+// has come into another account here. Peers do not get what the permissions of routes keep from them.
+func (c *cache) excluded(s *subscription, subject []byte) bool {
+	if s.conn.isRoute {
+		return c.self.isRoute && !c.onward || s.keeps(subject)
+	}
+	return s.conn == c.self && c.self.noEcho
 }
 
 // shown returns the subscription that a message found by s is delivered to, and the subject that it has

@@ -10,10 +10,7 @@ import (
 func (c *cache) resolveQueue(e *entry, subject []byte, found *subjects.Group[*subscription], admitted bool) {
 	q := queueGroup{name: found.Name}
 	for _, s := range found.Members {
-		if c.excluded(s) {
-			continue
-		}
-		if s.conn.isRoute && s.keeps(subject) {
+		if c.excluded(s, subject) {
 			continue
 		}
 		if s.conn.isRoute {

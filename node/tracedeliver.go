@@ -101,7 +101,7 @@ func (w *work) traceExcluded(op *wire.Op) {
 		x := s.special.Load()
 		switch {
 		case s.conn.isRoute, s.account != c.account, x != nil && x.origin != nil:
-		case c.excluded(s):
+		case c.excluded(s, op.Subject):
 			w.traced.addEgress(s, s.subject, traceNoEcho)
 		case x != nil && x.filter != nil && x.filter.Denies(string(op.Subject)):
 			w.traced.addEgress(s, s.subject, traceDenied)
