@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -297,30 +298,36 @@ func useThree(c *configRun) {
 	must(c.t, err)
 	deploy, err := c.try(1, nats.Nkey(public, c.deploy.Sign))
 	must(c.t, err)
+	c.arrives(deploy, "news.deploy", news)
 	c.sends(deploy, "news.deploy", "version 2")
 	c.receives(news)
 	c.sends(deploy, "news.other", "x")
 	c.refused(2, "a wrong password", nats.UserInfo("editor", "wrong"))
 }
 
-// arrives publishes until a message comes through to all: servers may still be finding together.
+// arrives publishes until a message comes through to all: servers may still be finding together. What was published
+// before that message has come or is lost by then, so nothing of it is left for what follows.
 func (c *configRun) arrives(from *nats.Conn, subject string, subs ...*nats.Subscription) {
 	c.t.Helper()
 	const moment = 50 * time.Millisecond
-	for _, sub := range subs {
-		eventually(c.t, subject+" arrives", func() bool {
-			c.sends(from, subject, "x")
-			_, err := sub.NextMsg(moment)
-			return err == nil
-		})
-	}
-	for _, sub := range subs {
-		for {
-			if _, err := sub.NextMsg(moment); err != nil {
-				break
+	round := 0
+	eventually(c.t, subject+" arrives", func() bool {
+		round++
+		text := strconv.Itoa(round)
+		c.sends(from, subject, text)
+		for _, sub := range subs {
+			for {
+				m, err := sub.NextMsg(moment)
+				if err != nil {
+					return false
+				}
+				if string(m.Data) == text {
+					break
+				}
 			}
 		}
-	}
+		return true
+	})
 }
 
 func useAccounts(c *configRun) {
