@@ -136,7 +136,7 @@ func (c *Cluster) rememberPeers(now time.Time) {
 	if c.peers.dir == "" {
 		return
 	}
-	list, err := readPeers(c.peers.dir, now)
+	list, err := readPeers(c.peers.dir)
 	if err != nil {
 		c.o.Logger.Warn("Cannot read the list of peers", "error", err)
 	}

@@ -201,7 +201,7 @@ func TestSeeds(t *testing.T) {
 func TestPeers(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	if list, err := readPeers(dir, now); len(list) != 0 || err != nil {
+	if list, err := readPeers(dir); len(list) != 0 || err != nil {
 		t.Error(list, err)
 	}
 	var members []Member
@@ -226,10 +226,44 @@ func TestPeers(t *testing.T) {
 	if err := f.update(members, now.Add(peersSettle), false); err != nil || len(f.list) != mostPeers {
 		t.Error(len(f.list), err)
 	}
-	if got, err := readPeers(dir, now); err != nil || len(got) != mostPeers {
+	if got, err := readPeers(dir); err != nil || len(got) != mostPeers {
 		t.Error(len(got), err)
 	}
-	if got, err := readPeers(dir, now.Add(peersAge+time.Minute)); err != nil || len(got) != 0 {
-		t.Error(len(got), err)
+	// A cluster in which nobody comes and goes for long knows when it was last seen.
+	later := now.Add(peersSettle + peersAgain)
+	for range 2 {
+		if err := f.update(members, later, false); err != nil {
+			t.Error(err)
+		}
+		later = later.Add(peersSettle)
+	}
+	if got, err := readPeers(dir); err != nil || got[0].Seen.Before(now.Add(peersAgain)) {
+		t.Error(got[0], err)
+	}
+}
+
+// TestPeersOfAnyAge checks that a file is of use after the cluster was off for weeks, or with a clock that was
+// wrong.
+func TestPeersOfAnyAge(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	old := []peer{
+		{ID: "ahead", Gossip: "10.9.9.9:6222", Seen: now.Add(10 * 365 * 24 * time.Hour)},
+		{ID: "behind", Gossip: "10.9.9.8:6222", Seen: time.Unix(0, 0)},
+	}
+	if err := writePeers(dir, old); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readPeers(dir)
+	if err != nil || len(got) != len(old) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// Whoever is there now is remembered rather than one that seems to come from the future.
+	list := mergePeers(got, []Member{{ID: "alive", Gossip: "10.9.9.7:6222"}}, now.Add(time.Second))
+	if len(list) != 2 || list[0].Seen.Before(list[1].Seen) || list[1].ID != "ahead" && list[0].ID != "ahead" {
+		t.Errorf("%+v", list)
+	}
+	if list = mergePeers(list, nil, now.Add(peersAge+time.Minute)); len(list) != 0 {
+		t.Errorf("%+v", list)
 	}
 }

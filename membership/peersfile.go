@@ -20,7 +20,8 @@ const (
 	peersVersion = 1
 	// mostPeers is how many are kept: enough that some are there whatever has happened to the others.
 	mostPeers = 64
-	// peersAge is how old a peer in the file may be.
+	// peersAge is for how long a node that has others remembers one that it has not seen. The file may be of
+	// any age: machines are switched off for weeks, and clocks are wrong after a power cut.
 	peersAge = 7 * 24 * time.Hour
 	// peersLongest bounds what is read.
 	peersLongest = 1 << 20
@@ -41,7 +42,7 @@ type peersHead struct {
 
 // readPeers returns what a file of peers says. A file that is damaged, as after a power cut, is read as
 // far as it makes sense: it must not keep a server from starting.
-func readPeers(dir string, now time.Time) ([]peer, error) {
+func readPeers(dir string) ([]peer, error) {
 	b, err := os.ReadFile(filepath.Join(dir, peersName))
 	if os.IsNotExist(err) {
 		return nil, nil
@@ -60,10 +61,9 @@ func readPeers(dir string, now time.Time) ([]peer, error) {
 		if json.Unmarshal(lines.Bytes(), &p) != nil {
 			continue
 		}
-		if _, err := netip.ParseAddrPort(p.Gossip); err != nil || now.Sub(p.Seen) > peersAge {
-			continue
+		if _, err := netip.ParseAddrPort(p.Gossip); err == nil {
+			list = append(list, p)
 		}
-		list = append(list, p)
 	}
 	return list, nil
 }
@@ -104,6 +104,9 @@ func writePeers(dir string, list []peer) error {
 func mergePeers(old []peer, members []Member, now time.Time) []peer {
 	byAddr := make(map[string]peer)
 	for _, p := range old {
+		if p.Seen.After(now) { // the clock was wrong
+			p.Seen = now
+		}
 		if now.Sub(p.Seen) <= peersAge {
 			byAddr[p.Gossip] = p
 		}
@@ -136,9 +139,9 @@ type peersFile struct {
 }
 
 const (
-	// peersSettle is how long a change is left to be followed by others, and peersEvery is the least time
-	// between two writes.
-	peersSettle, peersEvery = time.Second, 10 * time.Second
+	// peersSettle is how long a change is left to be followed by others, peersEvery is the least time
+	// between two writes, and peersAgain the longest: the file says when members were seen.
+	peersSettle, peersEvery, peersAgain = time.Second, 10 * time.Second, time.Hour
 )
 
 // update writes the file if members differ from it, but not too often; at once if now is the last chance.
@@ -160,7 +163,7 @@ func (f *peersFile) update(members []Member, now time.Time, last bool) error {
 	case len(alive) == 0:
 		// Whom it knew is all that a node has left that has lost everybody.
 		return nil
-	case same && !last:
+	case same && !last && now.Sub(f.written) < peersAgain:
 		f.dirty = time.Time{}
 		return nil
 	case f.dirty.IsZero() && !last:
