@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -233,12 +232,16 @@ func (m *members) close() {
 }
 
 // advertise returns the address for gossip that others are told: what is configured, or the address
-// that the node listens on, or, if that is a wildcard, the one that leads to the first seed.
+// that the node listens on, or, if that is a wildcard, the one that leads to others.
 func (m *members) advertise(ctx context.Context) (netip.AddrPort, error) {
 	n := m.node
 	host := n.routeHost
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-		host = m.outward()
+		var ok bool
+		if host, ok = outward(ctx, &n.options().Cluster); !ok {
+			n.log.Warn("This machine has only loopback addresses, so other machines will not find this server by gossip: " +
+				"restart it when there is a network, or use --cluster_advertise")
+		}
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -251,32 +254,6 @@ func (m *members) advertise(ctx context.Context) (netip.AddrPort, error) {
 		}
 	}
 	return netip.AddrPortFrom(ip, uint16(n.routePort)), nil
-}
-
-// outward returns the address of this machine from which packets to a peer would be sent.
-func (m *members) outward() string {
-	opts := &m.node.options().Cluster
-	seeds := opts.Join
-	for _, u := range opts.Routes {
-		seeds = append(seeds[:len(seeds):len(seeds)], u.Host)
-	}
-	for _, seed := range seeds {
-		if u, err := url.Parse(seed); err == nil && u.Host != "" {
-			seed = u.Host
-		}
-		host, _, err := net.SplitHostPort(seed)
-		if err != nil {
-			host = seed
-		}
-		// Connecting a UDP socket sends nothing, but chooses an address.
-		nc, err := net.Dial("udp", net.JoinHostPort(host, "9"))
-		if err != nil {
-			continue
-		}
-		defer nc.Close()
-		return nc.LocalAddr().(*net.UDPAddr).IP.String()
-	}
-	return ReachableHosts(opts.Host)[0]
 }
 
 // Members returns the members of the cluster as gossip knows them, nil if the node does not gossip.
