@@ -1,5 +1,6 @@
-# Functions that start, watch and stop shoal nodes on the loopback interface of this machine, for
-# the scripts that source this file from the root of the repository.
+# Functions that start, watch and stop shoal nodes on this machine, on its loopback interface or on
+# networks of their own (scripts/networks.sh), for the scripts that source this file from the root of the
+# repository.
 #
 # Everything about a node is in a directory below $state: its process, its log, its ports file with
 # all URLs, and "ports", the ports that it keeps when it is started again. Names are node-1, node-2
@@ -8,6 +9,8 @@
 state=${SHOAL_CLUSTER_STATE:-.run/cluster}
 shoal=$PWD/bin/shoal
 deadline=15 # seconds for a node to start, to find its peers, to pass on a message, or to stop
+
+source scripts/networks.sh
 
 # The credentials of whoever calls must not get in the way: these nodes have none.
 unset SHOAL_URL NATS_URL SHOAL_USER SHOAL_PASS SHOAL_AUTH
@@ -108,8 +111,12 @@ is_ready_or_gone() { is_ready "$1" || has_ended "$1"; }
 start() {
 	local dir=$1 routes=$2 binary=${3:-$shoal} pid flag
 	local client=-1 cluster=-1 monitoring=-1
-	local -a flags=() extra=()
+	local -a flags=() extra=() inside=()
 	mkdir -p "$dir"
+	if has_networks; then
+		make_network "$dir"
+		inside=(ip netns exec "$(namespace_of "$dir")")
+	fi
 	if [[ -f $dir/ports ]]; then read -r client cluster monitoring <"$dir/ports"; fi
 	if [[ -f $state/gossip ]]; then
 		flags=(--gossip_profile local)
@@ -120,7 +127,8 @@ start() {
 	if [[ -f $state/flags ]]; then while IFS= read -r flag; do extra+=("$flag"); done <"$state/flags"; fi
 	rm -f "$dir"/*.ports # a node that was killed has left its own
 	# Clients that are asked to leave a local node need no long time for it.
-	nohup "$binary" -a 127.0.0.1 -p "$client" -m "$monitoring" --cluster "nats://127.0.0.1:$cluster" \
+	nohup ${inside[@]+"${inside[@]}"} "$binary" -a "$(address_of "$dir" clients)" -p "$client" -m "$monitoring" \
+		--cluster "nats://$(address_of "$dir" cluster):$cluster" \
 		-n "${dir##*/}" --ports_file_dir "$dir" -l "$dir/log" \
 		--lame_duck_duration 5s --lame_duck_grace_period 1s \
 		${flags[@]+"${flags[@]}"} ${extra[@]+"${extra[@]}"} </dev/null >"$dir/output" 2>&1 &
@@ -175,7 +183,7 @@ page() {
 		printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&9
 		while read -r line && [[ $line != $'\r' ]]; do :; done <&9
 		cat <&9
-	} 9<>"/dev/tcp/127.0.0.1/$port"
+	} 9<>"/dev/tcp/$(address_of "$1" clients)/$port"
 } 2>/dev/null
 
 # routes_of DIR: prints how many peers a node has routes to whose interest it knows.
@@ -193,11 +201,12 @@ is_mesh() {
 # show: prints a table of the nodes.
 show() {
 	local dir pid
-	printf '%-8s %8s %7s  %-24s %-24s %-24s %s\n' NODE PROCESS ROUTES CLIENTS CLUSTER MONITORING LOG
+	printf '%-8s %8s %7s  %-26s %-26s %-26s %s\n' NODE PROCESS ROUTES CLIENTS CLUSTER MONITORING LOG
 	for dir in $(nodes); do
 		pid=$(process_of "$dir") || pid=gone
+		! is_apart "$dir" || pid=apart
 		! is_frozen "$dir" || pid=frozen
-		printf '%-8s %8s %7s  %-24s %-24s %-24s %s\n' "${dir##*/}" "$pid" "$(routes_of "$dir")" \
+		printf '%-8s %8s %7s  %-26s %-26s %-26s %s\n' "${dir##*/}" "$pid" "$(routes_of "$dir")" \
 			"$(url_of "$dir" nats)" "$(url_of "$dir" cluster)" "$(url_of "$dir" monitoring)" "$dir/log"
 	done
 }
