@@ -133,11 +133,11 @@ func TestServerWithConfig(t *testing.T) {
 }
 
 func TestOptionsKeepTheirPlaces(t *testing.T) {
-	s, _, err := readSettings(configure(t, "cluster { port: 7000\nname: _x\npool_size: 3 }"), false, nil)
+	s, _, err := readSettings(configure(t, "cluster { port: 7000\nname: _x\npool_size: 3 }\nmappings { a: b }"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for option, line := range map[string]int{"cluster": 1, "cluster_name": 2, "pool_size": 3} {
+	for option, line := range map[string]int{"cluster": 1, `account "$G"`: 4, "cluster_name": 2, "pool_size": 3} {
 		if at, ok := s.Where(option); !ok || at.Line != line {
 			t.Errorf("%s is at %v", option, at)
 		}

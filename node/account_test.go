@@ -377,6 +377,14 @@ func TestAccountErrors(t *testing.T) {
 			{Name: "A", Imports: []Import{{Account: "B", Subject: "x", Service: true, AllowTrace: true}}},
 			{Name: "B", Exports: []Export{{Subject: "x", Service: true}}},
 		}, "only of a stream"},
+		{"stream twice", []AccountOptions{
+			{Name: "A", Imports: []Import{{Account: "B", Subject: "x"}, {Account: "B", Subject: "x", To: "y"}}},
+			{Name: "B", Exports: []Export{{Subject: "x"}}},
+		}, `import of "x": it is there twice`},
+		{"services of one subject", []AccountOptions{
+			{Name: "A", Imports: []Import{{Account: "B", Subject: "x", Service: true}, {Account: "B", Subject: "y", To: "x", Service: true}}},
+			{Name: "B", Exports: []Export{{Subject: "*", Service: true}}},
+		}, `import of "y": another service has the subject "x" already`},
 		{"subject", []AccountOptions{{Name: "A", Exports: []Export{{Subject: "x..y"}}}}, "not a subject"},
 	} {
 		_, err := New(Options{Accounts: tt.accounts})

@@ -64,15 +64,25 @@ func (s *subscription) reshadow() {
 		x = *old
 	}
 	wanted := s.account.shadowsOf(s, s, s.subject, nil, longestChain)
-	if slices.EqualFunc(x.shadows, wanted, (*subscription).sameShadow) {
+	var fresh []*subscription
+	stale := slices.Clone(x.shadows)
+	for i, shadow := range wanted {
+		if j := slices.IndexFunc(stale, shadow.sameShadow); j >= 0 {
+			wanted[i] = stale[j]
+			stale = slices.Delete(stale, j, j+1)
+		} else {
+			fresh = append(fresh, shadow)
+		}
+	}
+	if len(fresh) == 0 && len(stale) == 0 {
 		return
 	}
-	for _, shadow := range x.shadows {
+	for _, shadow := range stale {
 		shadow.remove()
 	}
 	x.shadows = wanted
 	s.special.Store(&x)
-	for _, shadow := range wanted {
+	for _, shadow := range fresh {
 		shadow.account.put(shadow)
 	}
 }
@@ -80,7 +90,13 @@ func (s *subscription) reshadow() {
 // sameShadow reports whether two shadows of one subscription do the same.
 func (s *subscription) sameShadow(other *subscription) bool {
 	x, y := s.special.Load(), other.special.Load()
-	return s.account == other.account && s.subject == other.subject && x.show.Equal(y.show) && x.trace == y.trace
+	switch {
+	case s.account != other.account || s.subject != other.subject || x.trace != y.trace || !x.show.Equal(y.show):
+		return false
+	case x.above == nil || y.above == nil:
+		return x.above == y.above
+	}
+	return x.above.sameShadow(y.above)
 }
 
 // shown returns the subject under which a subscription gets a message, and whether it gets it.

@@ -250,6 +250,30 @@ func TestReloadOfImports(t *testing.T) {
 	}
 }
 
+// TestReloadKeepsOtherImports has what comes by an import that stays not be missed because of others.
+func TestReloadKeepsOtherImports(t *testing.T) {
+	n := startTenants(t)
+	dial(t, n, as("B")+"SUB > 1\r\n").sync()
+	for i, step := range []struct {
+		imports           []Import
+		inserted, removed uint64
+	}{
+		{[]Import{{Account: "A", Subject: "news.>"}, {Account: "A", Subject: "price.*.*"}}, 2, 2},
+		{[]Import{{Account: "A", Subject: "price.*.*"}, {Account: "A", Subject: "news.x"}, {Account: "A", Subject: "news.>"}}, 1, 0},
+		{[]Import{{Account: "A", Subject: "news.x"}, {Account: "A", Subject: "price.*.*", To: "cost.$2.$1"}}, 1, 2},
+	} {
+		before := n.Index("A")
+		reload(t, n, func(o *Options) {
+			o.Accounts = slices.Clone(o.Accounts)
+			o.Accounts[1].Imports = step.imports
+		})
+		after := n.Index("A")
+		if in, out := after.Inserted-before.Inserted, after.Removed-before.Removed; in != step.inserted || out != step.removed {
+			t.Errorf("step %d: %d subscriptions came and %d went, want %d and %d", i, in, out, step.inserted, step.removed)
+		}
+	}
+}
+
 func TestReloadLosesNothing(t *testing.T) {
 	n := startNode(t, Options{Authenticator: users(t, auth.User{Name: "A", Account: "A"}, auth.User{Name: "B", Account: "B"}), Accounts: tenants()})
 	b := dial(t, n, as("B")+"SUB from.a.news.> 1\r\n")

@@ -109,7 +109,10 @@ func (o *AccountOptions) compile(others map[string]*AccountOptions, cluster stri
 			return nil, err
 		}
 	}
-	for _, im := range o.Imports {
+	for i, im := range o.Imports {
+		if slices.ContainsFunc(o.Imports[:i], im.repeats) {
+			return nil, im.repeated()
+		}
 		exporter := others[im.Account]
 		if exporter == nil {
 			return nil, fmt.Errorf("import of %q: there is no account %q", im.Subject, im.Account)
@@ -182,15 +185,34 @@ func (o *AccountOptions) exportFor(importer string, im Import) (*Export, error) 
 	return nil, fmt.Errorf("import of %q: account %q exports no such %s", im.Subject, o.Name, kind)
 }
 
+// repeats reports whether an import is one too many beside another: it would have messages delivered twice.
+func (im Import) repeats(other Import) bool {
+	switch {
+	case im.Service != other.Service:
+		return false
+	case im.Service:
+		return im.local() == other.local()
+	}
+	return im.Account == other.Account && im.Subject == other.Subject
+}
+
+// repeated is the error about an import that is one too many.
+func (im Import) repeated() error {
+	if im.Service {
+		return fmt.Errorf("import of %q: another service has the subject %q already", im.Subject, im.local())
+	}
+	return fmt.Errorf("import of %q: it is there twice", im.Subject)
+}
+
+// local returns the subject that the importing account has for what it imports.
+func (im Import) local() string { return cmp.Or(im.To, im.Subject) }
+
 // add takes in an import, of what e exports.
 func (t *terms) add(im Import, e *Export, from *account) error {
 	if im.Service && im.AllowTrace {
 		return errors.New("only of a stream the import can allow messages to be traced, of a service the export does")
 	}
-	to := im.To
-	if to == "" {
-		to = im.Subject
-	}
+	to := im.local()
 	show, err := subjects.NewTransform(im.Subject, to)
 	if err != nil {
 		return err
@@ -263,7 +285,7 @@ func findCycle(list []AccountOptions) error {
 			return nil
 		}
 		for _, im := range o.Imports {
-			show, err := subjects.NewTransform(im.Subject, cmp.Or(im.To, im.Subject))
+			show, err := subjects.NewTransform(im.Subject, im.local())
 			if err != nil || im.Service != service {
 				continue
 			}
@@ -277,7 +299,7 @@ func findCycle(list []AccountOptions) error {
 	}
 	for _, o := range list {
 		for _, im := range o.Imports {
-			show, err := subjects.NewTransform(im.Subject, cmp.Or(im.To, im.Subject))
+			show, err := subjects.NewTransform(im.Subject, im.local())
 			if err != nil {
 				continue
 			}

@@ -285,9 +285,13 @@ func (t *Transform) numeric(name string, args []int) (func([]string) string, err
 		}
 		return func([]string) string { return strconv.Itoa(rand.IntN(args[0])) }, nil
 	}
+	shape, ok := shapes[name]
 	want := 2
-	if name == "wildcard" {
+	switch {
+	case name == "wildcard":
 		want = 1
+	case !ok:
+		return nil, fmt.Errorf("there is no function %s", name)
 	}
 	if len(args) != want {
 		return nil, fmt.Errorf("%s: %w", name, errArguments)
@@ -298,10 +302,6 @@ func (t *Transform) numeric(name string, args []int) (func([]string) string, err
 	token := t.wildcard(args[0])
 	if name == "wildcard" {
 		return token, nil
-	}
-	shape, ok := shapes[name]
-	if !ok {
-		return nil, fmt.Errorf("there is no function %s", name)
 	}
 	return func(tokens []string) string { return shape(token(tokens), args[1]) }, nil
 }

@@ -1,6 +1,7 @@
 package subjects
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -56,6 +57,13 @@ func TestTransformErrors(t *testing.T) {
 		if _, err := NewTransform(tt[0], tt[1]); err == nil {
 			t.Errorf("%s -> %s is accepted", tt[0], tt[1])
 		}
+	}
+}
+
+func TestTransformOfUnknownFunction(t *testing.T) {
+	_, err := NewTransform("a.*", "{{nothing(1)}}")
+	if err == nil || !strings.Contains(err.Error(), "there is no function nothing") {
+		t.Error(err)
 	}
 }
 

@@ -28,10 +28,10 @@ func (c *Config) check() error {
 		return errors.New("authorization: there is a token and a list of users, only one of them can count")
 	case len(c.Users) > 0 && (c.User != "" || c.Password != ""):
 		return errors.New("authorization: there is a single user and a list of users, move the user into the list")
-	case len(c.Users) == 0 && c.Token == "" && c.User == "":
-		return errors.New("authorization: names neither a user nor a token, so nobody could connect")
 	case len(c.Users) == 0 && c.NoAuthUser != "":
 		return fmt.Errorf("no_auth_user: %q has to be one of a list of users, but there is none", c.NoAuthUser)
+	case len(c.Users) == 0 && c.Token == "" && c.User == "":
+		return errors.New("authorization: names neither a user nor a token, so nobody could connect")
 	}
 	if err := CheckSecret(c.Password); err != nil {
 		return fmt.Errorf("password of user %q: %w", c.User, err)

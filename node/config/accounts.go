@@ -202,6 +202,7 @@ func (b *block) imports() (im node.Import) {
 // mappings reads those of clients without an account.
 func (b *block) mappings(o *node.Options) {
 	if v := b.take("mappings", "maps"); v != nil {
+		b.settings.keys["accounts."+node.GlobalAccount] = v.at // where errors look for it
 		o.Accounts = append(o.Accounts, node.AccountOptions{Name: node.GlobalAccount, Mappings: b.mappingsOf(v)})
 	}
 }

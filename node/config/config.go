@@ -211,8 +211,9 @@ func (l *loader) checkAuth() {
 		return
 	}
 	if err := l.settings.Auth.Validate(); err != nil {
-		at := l.settings.keys["authorization"]
-		for _, key := range []string{"no_auth_user", "accounts", "tls"} {
+		named, _, _ := strings.Cut(err.Error(), ":")
+		var at Position
+		for _, key := range []string{named, "authorization", "no_auth_user", "accounts", "tls"} {
 			if at.Line == 0 {
 				at = l.settings.keys[key]
 			}
