@@ -144,9 +144,9 @@ func equal(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// IsHash reports whether a configured secret is a bcrypt hash. The variants differ in name only: 2a is the historic one, 2b the
-// current one, 2y what PHP and Apache's htpasswd write.
+// IsHash reports whether a configured secret is a bcrypt hash. The variants are taken for the same: 2a is the historic one, 2b
+// the current one, 2y what PHP and Apache's htpasswd write, 2x what PHP called the hashes of an old fault with letters beyond
+// ASCII. Whoever has such a hash must not be able to log in with the hash itself.
 func IsHash(secret string) bool {
-	return strings.HasPrefix(secret, "$2a$") || strings.HasPrefix(secret, "$2b$") ||
-		strings.HasPrefix(secret, "$2y$")
+	return len(secret) > 3 && secret[:2] == "$2" && strings.IndexByte("abxy", secret[2]) >= 0 && secret[3] == '$'
 }
