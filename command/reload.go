@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"shoal/node"
 	"shoal/node/config"
 )
 
@@ -77,6 +75,9 @@ func (r *running) tryReload() (changes []config.Change, err error) {
 	if err := next.prepare(r.log.Logger); err != nil {
 		return nil, err
 	}
+	for _, w := range next.outdated(time.Now()) {
+		r.log.Warn(w)
+	}
 	if next.AdminSocket != old.AdminSocket {
 		return nil, next.place(errors.New("admin_socket: it cannot change while the server runs, restart it"))
 	}
@@ -115,28 +116,7 @@ func (r *running) tryReload() (changes []config.Change, err error) {
 	r.extras = x
 
 	changes = config.Diff(old.Settings, next.Settings)
-	for _, t := range []struct {
-		name     string
-		old, new *node.TLSOptions
-	}{
-		{"tls", old.Node.TLS, next.Node.TLS},
-		{"cluster.tls", old.Node.Cluster.TLS, next.Node.Cluster.TLS},
-		{"websocket.tls", webSocketTLS(old), webSocketTLS(next)},
-	} {
-		if t.old != nil && t.new != nil && !bytes.Equal(presented(t.old), presented(t.new)) {
-			changes = append(changes, config.Change{Option: t.name + " (certificates)"})
-		}
-	}
-	return changes, nil
-}
-
-// presented returns the certificates that a node presents, as bytes to compare.
-func presented(t *node.TLSOptions) []byte {
-	var all []byte
-	for _, c := range t.Config().Certificates {
-		all = append(all, bytes.Join(c.Certificate, nil)...)
-	}
-	return all
+	return append(changes, changedCertificates(old, next)...), nil
 }
 
 // keepKeys keeps the keys of gossip for the next start, if there is a file for them, and in any case for

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,8 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"shoal/node/certs/certtest"
 )
 
 // rewrite replaces the content of a file, all at once.
@@ -233,6 +237,51 @@ func TestReloadOfCertificates(t *testing.T) {
 	}
 	if got := name(); got != "second" {
 		t.Errorf("the certificate is that of %q", got)
+	}
+}
+
+func TestReloadOfAuthorities(t *testing.T) {
+	a, server := certificates(t)
+	b, err := certtest.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "ca")
+	rewrite(t, ca, readFile(t, a.CAFile))
+	s := startServer(t, "-c", configure(t, `tls { cert_file: "`+server.CertFile+`", key_file: "`+server.KeyFile+`", ca_file: "`+ca+`" }`))
+	if got := s.order("reload"); strings.Contains(got, "authorities") {
+		t.Errorf("reload says %q, nothing has changed", got)
+	}
+	rewrite(t, ca, readFile(t, b.CAFile))
+	if got := s.order("reload"); !strings.Contains(got, "tls (authorities) (changed)") || strings.Contains(got, "certificates") {
+		t.Errorf("reload says %q", got)
+	}
+}
+
+func TestWarningOfOutdatedCertificates(t *testing.T) {
+	a, _ := certificates(t)
+	now := time.Now()
+	old, err := a.Issue("old", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*time.Hour), now.Add(-time.Hour) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	early, err := a.Issue("early", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(time.Hour), now.Add(2*time.Hour) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := configure(t, `tls { cert_file: "`+old.CertFile+`", key_file: "`+old.KeyFile+`" }
+		cluster { port: -1, tls { cert_file: "`+early.CertFile+`", key_file: "`+early.KeyFile+`", ca_file: "`+a.CAFile+`" } }`)
+	status, _, stderr := runCommand("", "-t", "-c", path)
+	if status != 0 {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{
+		path + `:1:1: tls: the certificate of "CN=old" has expired on ` + now.Add(-time.Hour).UTC().Format(time.DateTime),
+		path + `:2:23: cluster.tls: the certificate of "CN=early" is not valid before ` + now.Add(time.Hour).UTC().Format(time.DateTime),
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("no %q in %q", want, stderr)
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ func start(ctx context.Context, s *settings, args []string, std streams) error {
 	if _, err := node.New(s.Node); err != nil {
 		return s.place(err)
 	}
+	for _, w := range s.outdated(time.Now()) {
+		fmt.Fprintf(std.err, "shoal: %s\n", w)
+	}
 	_, err = fmt.Fprintf(std.out, "shoal: configuration file %s is valid (%s)\n", path, s.Digest)
 	return err
 }
@@ -126,6 +129,9 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, read rea
 	s.Node.Logger = log.Logger
 	if err := s.prepare(log.Logger); err != nil {
 		return err
+	}
+	for _, w := range s.outdated(time.Now()) {
+		log.Warn(w)
 	}
 	r := &running{
 		monitored: &monitored{},

@@ -94,14 +94,16 @@ func (a *Authority) Issue(name string, change func(*x509.Certificate)) (Certific
 	return c, write(c.KeyFile, "PRIVATE KEY", private)
 }
 
-// sign makes a certificate that is valid for a day.
+// sign makes a certificate that is valid for a day, unless it says something else.
 func (a *Authority) sign(template, parent *x509.Certificate, public *ecdsa.PublicKey) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 64))
 	if err != nil {
 		return nil, err
 	}
 	template.SerialNumber = serial
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	}
 	return x509.CreateCertificate(rand.Reader, template, parent, public, a.key)
 }
 
