@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 )
@@ -21,6 +22,7 @@ type running struct {
 	kept    atomic.Pointer[[][]byte] // the keys of gossip, if they have changed
 	log     *logging
 	manager *notifier
+	leaving sync.WaitGroup // the lame duck
 }
 
 // start starts the node, which lives until ctx ends. A node with peers waits for them first, and a
@@ -124,7 +126,7 @@ func (r *running) carryOut(sig os.Signal) (goesOn bool) {
 func (r *running) leave() {
 	within := r.settings().Node.LameDuckDuration + shutdownTime
 	r.manager.stopping("Sending clients to other servers", within)
-	go func() { // ends with the node
+	r.leaving.Go(func() { // ends with the node
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		defer cancel()
 		switch err := r.node.LameDuck(ctx); {
@@ -133,5 +135,5 @@ func (r *running) leave() {
 		case err != nil:
 			r.log.Error("The lame duck failed", "err", err)
 		}
-	}()
+	})
 }

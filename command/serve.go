@@ -194,6 +194,7 @@ func serve(ctx context.Context, s *settings, warnings []config.Warning, read rea
 	if n.Shutdown(ctx) != nil {
 		log.Warn(tooSlow)
 	}
+	r.leaving.Wait() // it may have something to say of how it ended
 	log.Info("Server Exiting..")
 	if err == nil && n.Err() != nil {
 		err = r.settings().place(n.Err()) // the node has stopped by itself

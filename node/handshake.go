@@ -250,7 +250,7 @@ func (r *route) register() error {
 	}
 	r.registered.Store(true)
 	n.alarms.cancel(&r.handshake)
-	n.alarms.set(&r.ping, time.Now().Add(firstRoutePing+rand.N(firstRoutePing/5)))
+	n.alarms.set(&r.ping, time.Now().Add(n.firstRoutePing+rand.N(n.firstRoutePing/5)))
 	r.log(slog.LevelInfo, "Route registered")
 	if r.attempt != nil && r.attempt.pooled {
 		n.routes.poolDialed(r.peer().ID, r.attempt.poolIndex, true)

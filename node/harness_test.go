@@ -31,7 +31,7 @@ func startNode(t testing.TB, opts Options, tune ...func(*Node)) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.firstPing = time.Hour // a PING in between would disturb tests on slow machines
+	n.firstPing, n.firstRoutePing = time.Hour, time.Hour // a PING in between would disturb tests on slow machines
 	for _, f := range tune {
 		f(n)
 	}

@@ -85,9 +85,10 @@ type Node struct {
 	cacheBytes atomic.Int64
 	cached     atomic.Int64 // subjects in all caches
 	seed       maphash.Seed
-	firstPing  time.Duration
 	wideFanOut int
 	lastID     atomic.Uint64
+
+	firstPing, firstRoutePing time.Duration
 
 	warnings         rateLimit
 	handshakes       rateLimit
@@ -122,9 +123,11 @@ func New(opts Options) (*Node, error) {
 		name:       opts.ServerName,
 		alarms:     newAlarms(),
 		seed:       maphash.MakeSeed(),
-		firstPing:  firstPing,
 		wideFanOut: wideFanOut,
 		failures:   auth.NewFailures(),
+
+		firstPing:      firstPing,
+		firstRoutePing: firstRoutePing,
 
 		peerFailures: auth.NewFailures(),
 		dialWake:     make(chan struct{}, 1),

@@ -163,8 +163,10 @@ func TestStaleConnection(t *testing.T) {
 }
 
 func TestAnsweringPingKeepsConnection(t *testing.T) {
-	p := dial(t, startNode(t, Options{PingInterval: 10 * time.Millisecond}), quiet)
-	for range 5 {
+	// So many may be out that a test which has to wait for a processor is not stale.
+	const out = 100
+	p := dial(t, startNode(t, Options{PingInterval: 10 * time.Millisecond, MaxPingsOut: out}), quiet)
+	for range out + 5 {
 		p.want("PING\r\n")
 		p.send("PONG\r\n")
 	}

@@ -52,6 +52,9 @@ func joinRoute(t testing.TB, n *Node, id string, interest ...string) *peer {
 		}
 	}
 	p.sync()
+	if r := n.routes.inSlot(id, soleSlot); r != nil {
+		r.vigil.armed.Store(true) // or it would ping a peer that does not answer for a moment, which disturbs tests
+	}
 	return p
 }
 
@@ -114,9 +117,8 @@ func TestRouteTakesLongMessages(t *testing.T) {
 	n := startNode(t, Options{MaxPayload: maxRoutedPayload, MaxPending: 2 * maxRoutedPayload, Cluster: ClusterOptions{
 		Name: "C", Host: "127.0.0.1", Port: RandomPort, NoGossip: true}})
 	p := joinRoute(t, n, "X")
-	p.send(fmt.Sprintf("RMSG $G a %d\r\n", size) + strings.Repeat("x", size) + "\r\nPING\r\n")
-	for p.line() != "PONG" { // the node may ping meanwhile
-	}
+	p.send(fmt.Sprintf("RMSG $G a %d\r\n", size) + strings.Repeat("x", size) + "\r\n")
+	p.sync()
 }
 
 func TestRouteToItself(t *testing.T) {

@@ -364,9 +364,11 @@ func TestTLSHandshakeFirst(t *testing.T) {
 		asPeer(t, secure, quiet+"PING\r\n").want("PONG\r\n")
 	}
 	t.Run("only", func(t *testing.T) {
-		n := startNode(t, Options{TLS: p.options(func(f *certs.Files) { f.HandshakeFirst = true; f.Timeout = 100 * time.Millisecond })})
-		first(t, n)
-		if rest, err := io.ReadAll(bare(t, n)); len(rest) > 0 || err != nil {
+		node := func(timeout time.Duration) *Node {
+			return startNode(t, Options{TLS: p.options(func(f *certs.Files) { f.HandshakeFirst, f.Timeout = true, timeout })})
+		}
+		first(t, node(patience))
+		if rest, err := io.ReadAll(bare(t, node(100*time.Millisecond))); len(rest) > 0 || err != nil {
 			t.Errorf("without a handshake: %q, %v", rest, err)
 		}
 	})
@@ -378,27 +380,32 @@ func TestTLSHandshakeFirst(t *testing.T) {
 		secureDial(t, node(20*time.Millisecond), p.client(""), quiet+"PING\r\n").want("PONG\r\n")
 	})
 	t.Run("with a delay, or plain", func(t *testing.T) {
-		n := startNode(t, Options{TLS: p.options(func(f *certs.Files) {
-			f.HandshakeFirst, f.HandshakeDelay, f.AllowPlain = true, 500*time.Millisecond, true
-		})})
-		nc, info := plain(t, n)
+		node := func(delay time.Duration) *Node {
+			return startNode(t, Options{TLS: p.options(func(f *certs.Files) {
+				f.HandshakeFirst, f.HandshakeDelay, f.AllowPlain = true, delay, true
+			})})
+		}
+		nc, info := plain(t, node(20*time.Millisecond))
 		if info.TLSRequired || !info.TLSAvailable {
 			t.Errorf("INFO %+v", info)
 		}
 		asPeer(t, nc, quiet+"PING\r\n").want("PONG\r\n")
-		first(t, n)
+		first(t, node(patience))
 	})
 }
 
 func TestTLSAllowPlain(t *testing.T) {
 	p := newPKI(t)
-	n := startNode(t, Options{TLS: p.options(func(f *certs.Files) { f.AllowPlain, f.Timeout = true, 100*time.Millisecond })})
+	node := func(timeout time.Duration) *Node {
+		return startNode(t, Options{TLS: p.options(func(f *certs.Files) { f.AllowPlain, f.Timeout = true, timeout })})
+	}
+	n := node(patience)
 	sub := dial(t, n, quiet+"SUB foo 1\r\nPING\r\n")
 	sub.want("PONG\r\n")
 	secureDial(t, n, p.client(""), quiet+"PUB foo 2\r\nhi\r\nPING\r\n").want("PONG\r\n")
 	sub.want(message("foo", "1", "hi"))
 	// Whoever takes longer than a handshake may has to be plain.
-	late := dial(t, n, "")
+	late := dial(t, node(100*time.Millisecond), "")
 	late.nc.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 	if _, err := late.r.ReadByte(); !isTimeout(err) {
 		t.Fatalf("a silent client: %v", err)

@@ -15,6 +15,7 @@ func TestHangingPeerIsAvoided(t *testing.T) {
 	p.sync()
 	r := n.routes.registered()[0]
 	r.liveness.connected(time.Millisecond)
+	r.vigil.armed.Store(false)
 	c := dial(t, n, quiet+"SUB work crew 1\r\n")
 	c.sync()
 	p.want("RS+ $G work crew 1\r\n")
