@@ -194,6 +194,7 @@ func TestSilentProxy(t *testing.T) {
 	nc := bare(t, n)
 	readInfo(t, nc)
 	p := asPeer(t, nc, "PROXY TCP4 ")
+	eventually(t, "the client is there", func() bool { return n.clients.count() == 1 })
 	c := n.clients.all()[0]
 	c.sock.nc.SetReadDeadline(time.Unix(1, 0)) // as if the time were up
 	p.wantEnd("")
