@@ -384,7 +384,7 @@ func TestAccountErrors(t *testing.T) {
 		{"services of one subject", []AccountOptions{
 			{Name: "A", Imports: []Import{{Account: "B", Subject: "x", Service: true}, {Account: "B", Subject: "y", To: "x", Service: true}}},
 			{Name: "B", Exports: []Export{{Subject: "*", Service: true}}},
-		}, `import of "y": another service has the subject "x" already`},
+		}, `import of "y": another service of account "B" has the subject "x" already`},
 		{"subject", []AccountOptions{{Name: "A", Exports: []Export{{Subject: "x..y"}}}}, "not a subject"},
 	} {
 		_, err := New(Options{Accounts: tt.accounts})

@@ -186,20 +186,21 @@ func (o *AccountOptions) exportFor(importer string, im Import) (*Export, error) 
 }
 
 // repeats reports whether an import is one too many beside another: it would have messages delivered twice.
+// Services of several accounts may share a subject, then each of them is asked.
 func (im Import) repeats(other Import) bool {
-	switch {
-	case im.Service != other.Service:
+	if im.Account != other.Account || im.Service != other.Service {
 		return false
-	case im.Service:
+	}
+	if im.Service {
 		return im.local() == other.local()
 	}
-	return im.Account == other.Account && im.Subject == other.Subject
+	return im.Subject == other.Subject
 }
 
 // repeated is the error about an import that is one too many.
 func (im Import) repeated() error {
 	if im.Service {
-		return fmt.Errorf("import of %q: another service has the subject %q already", im.Subject, im.local())
+		return fmt.Errorf("import of %q: another service of account %q has the subject %q already", im.Subject, im.Account, im.local())
 	}
 	return fmt.Errorf("import of %q: it is there twice", im.Subject)
 }
