@@ -69,6 +69,13 @@ func parseSeed(text string) (seed, error) {
 	return s, nil
 }
 
+// SeedHost returns the host that an entry of [Options.Join] names, a name or an IP address. It is empty if the
+// entry is not the address of a seed.
+func SeedHost(text string) string {
+	s, _ := parseSeed(text)
+	return s.host
+}
+
 // resolver looks names up. [net.Resolver] is one.
 type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"net/url"
-	"strings"
 	"time"
+
+	"shoal/membership"
 )
 
 // outwardTime bounds the search for the address that leads to peers.
@@ -22,14 +22,7 @@ func outward(ctx context.Context, o *ClusterOptions) (host string, ok bool) {
 	defer cancel()
 	hosts := make([]string, 0, len(o.Join)+len(o.Routes))
 	for _, seed := range o.Join {
-		if u, err := url.Parse(seed); err == nil && u.Host != "" {
-			seed = u.Host
-		}
-		host, _, err := net.SplitHostPort(seed)
-		if err != nil {
-			host = strings.Trim(seed, "[]")
-		}
-		hosts = append(hosts, host)
+		hosts = append(hosts, membership.SeedHost(seed))
 	}
 	for _, u := range o.Routes {
 		hosts = append(hosts, u.Hostname())

@@ -5,11 +5,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"shoal/membership"
 	"shoal/node/auth"
 )
 
@@ -130,12 +130,7 @@ func (o *ClusterOptions) hostNames() []string {
 		add(u.Hostname())
 	}
 	for _, seed := range o.Join {
-		if !strings.Contains(seed, "://") {
-			seed = "nats://" + seed
-		}
-		if u, err := url.Parse(seed); err == nil {
-			add(u.Hostname())
-		}
+		add(membership.SeedHost(seed))
 	}
 	return names
 }
