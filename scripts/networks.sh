@@ -1,5 +1,5 @@
 # Functions that give each node of a cluster a network of its own, which can be cut off from those of
-# the others, for the scripts that source this file after scripts/nodes.sh.
+# the others, for scripts/nodes.sh and the scripts that source that.
 #
 # A node is in a network namespace with two interfaces. One goes to a switch that only nodes are at; there
 # is another switch, for those that are cut off. The other interface goes to this machine, so that clients

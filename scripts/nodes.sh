@@ -203,8 +203,11 @@ show() {
 	local dir pid
 	printf '%-8s %8s %7s  %-26s %-26s %-26s %s\n' NODE PROCESS ROUTES CLIENTS CLUSTER MONITORING LOG
 	for dir in $(nodes); do
-		pid=$(process_of "$dir") || pid=gone
-		! is_apart "$dir" || pid=apart
+		if ! pid=$(process_of "$dir"); then
+			pid=gone
+		elif is_apart "$dir"; then
+			pid=apart
+		fi
 		! is_frozen "$dir" || pid=frozen
 		printf '%-8s %8s %7s  %-26s %-26s %-26s %s\n' "${dir##*/}" "$pid" "$(routes_of "$dir")" \
 			"$(url_of "$dir" nats)" "$(url_of "$dir" cluster)" "$(url_of "$dir" monitoring)" "$dir/log"
