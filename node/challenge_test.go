@@ -271,7 +271,7 @@ func TestFakePeer(t *testing.T) {
 					}
 					return tt.more("abcd", o, info)
 				})
-				if strings.Contains(heard, "opensesame") || strings.Contains(heard, "RS+") || strings.Contains(heard, "secret") {
+				if strings.Contains(heard, "opensesame") || strings.Contains(heard, "RS+ ") || strings.Contains(heard, "secret") {
 					t.Errorf("the fake has heard %q", heard)
 				}
 				f.l.Close()
