@@ -82,6 +82,9 @@ func (r *route) authenticate(o *wire.ConnectOptions) error {
 	return nil
 }
 
+// suspect reports whether whoever is at the address of the route is likely to guess.
+func (r *route) suspect() bool { return r.node.peerFailures.Suspects(r.ip(), time.Now()) }
+
 // examine looks at the credentials or the proof of whoever has connected, and returns why they are no good, if so.
 func (r *route) examine(o *wire.ConnectOptions) error {
 	own := &r.node.options().Cluster
@@ -95,7 +98,7 @@ func (r *route) examine(o *wire.ConnectOptions) error {
 		return nil
 	case o.ShoalProof == "":
 		want := auth.Simple{User: own.User, Password: own.Password}
-		return want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass})
+		return want.Authenticate(auth.Credentials{User: o.User, Password: o.Pass, Suspect: r.suspect})
 	case p.nonce == "":
 		return errors.New("it proves to know a password that is not known here, or only as a hash")
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"shoal/node/auth"
 	"shoal/wire"
@@ -69,6 +70,8 @@ func (c *client) logIn(w *work) error {
 
 			Certificate:    c.certificate(),
 			ConnectionType: c.connectionType(),
+
+			Suspect: func() bool { return c.node.failures.Suspects(c.ip(), time.Now()) },
 		}
 		if c.web != nil {
 			c.web.complete(&credentials)

@@ -16,7 +16,10 @@ import (
 //
 // Connections: who is refused comes back at once, and the server does nothing but accept. From the
 // twentieth refusal on, within a second or two, a refusal is held back for so long that an address
-// gets ten per second for each of its connections. Nobody with a right password waits for that.
+// gets ten per second for each of its connections. Nobody with a right password waits for that. An address
+// that goes on like this is suspect: its hashes are computed one by one and slowly, so that messages do not
+// wait for them. Who has a right password there that is new here comes in at a later attempt, as it is
+// remembered by then.
 const (
 	hashBurst    = 10
 	hashRate     = 2 // per second
@@ -85,6 +88,19 @@ func (f *Failures) Failed(ip string, now time.Time) (hold time.Duration) {
 	d := f.of(network(ip), now)
 	d.refusals = min(d.refusals+1, refusalBurst+refusalRate*maxHold.Seconds())
 	return seconds((d.refusals - refusalBurst) / refusalRate)
+}
+
+// Suspects reports whether an address has had so many refusals that it is likely to guess: those that wait for
+// an answer are being held back.
+func (f *Failures) Suspects(ip string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.addresses[network(ip)]
+	if d == nil {
+		return false
+	}
+	d.settle(now)
+	return d.refusals >= refusalBurst
 }
 
 // of returns what an address owes now. The caller holds mu.

@@ -20,6 +20,9 @@ type Credentials struct {
 	Certificate *x509.Certificate
 	// ConnectionType is how the client has come, STANDARD if it is empty.
 	ConnectionType string
+	// Suspect reports whether so many of the same address are being refused that it is likely to guess, see
+	// [Failures.Suspects]. Then a hash takes its time, and others do not wait for it. Nobody is suspect if it is nil.
+	Suspect func() bool
 }
 
 // Empty reports whether the client has presented nothing.

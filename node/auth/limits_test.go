@@ -114,7 +114,13 @@ func TestFailures(t *testing.T) {
 	if hold := f.Failed(ip, now); hold != maxHold {
 		t.Errorf("is held back for %v", hold)
 	}
+	if !f.Suspects(ip, now) || f.Suspects("192.0.2.2", now) {
+		t.Error("not the one who guesses is suspect, or somebody else is")
+	}
 	// An hour later nothing is left of it.
+	if f.Suspects(ip, now.Add(time.Hour)) {
+		t.Error("is suspect after an hour")
+	}
 	if hold := f.Failed(ip, now.Add(time.Hour)); hold != 0 {
 		t.Errorf("is held back for %v after an hour", hold)
 	}
@@ -293,6 +299,32 @@ func TestHashesAreQueued(t *testing.T) {
 	}
 	if want := max(1, runtime.GOMAXPROCS(0)*3/2); cap(p.running) != want {
 		t.Errorf("%d at once, want %d", cap(p.running), want)
+	}
+}
+
+// Whoever is likely to guess has one hash at a time, and keeps no place from others: neither one who was
+// suspect before, nor one who became it while waiting.
+func TestSuspectsKeepNoPlaceFromOthers(t *testing.T) {
+	u := mustUsers(t, Config{User: "bob", Password: hash(t, "p")})
+	p := u.passwords
+	always := func() bool { return true }
+	asked := 0
+	meanwhile := func() bool { asked++; return asked > 1 }
+	p.suspected <- struct{}{} // is being hashed
+	for _, suspect := range []func() bool{always, meanwhile} {
+		if _, err := u.Authenticate(Credentials{User: "bob", Password: "x", Suspect: suspect}); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+		if len(p.queued)+len(p.running) != 0 {
+			t.Error("takes the place of others")
+		}
+	}
+	if _, err := u.Authenticate(Credentials{User: "bob", Password: "x", Suspect: func() bool { return false }}); err != ErrDenied {
+		t.Errorf("somebody else: %v", err)
+	}
+	<-p.suspected
+	if _, err := u.Authenticate(Credentials{User: "bob", Password: "p", Suspect: always}); err != nil || len(p.suspected) != 0 {
+		t.Errorf("with the right password: %v", err)
 	}
 }
 

@@ -27,8 +27,9 @@ type passwords struct {
 	key   [32]byte
 	right memory
 	wrong memory
-	// running has a token for each hash that is computed, queued for those and for each that waits.
-	running, queued chan struct{}
+	// running has a token for each hash that is computed, queued for those and for each that waits. Suspects
+	// wait for nothing, and have one hash at a time, in suspected, so that they keep no place from others.
+	running, queued, suspected chan struct{}
 }
 
 // newPasswords returns what compares with the secrets, of which some may be hashes.
@@ -38,6 +39,8 @@ func newPasswords(secrets []string) *passwords {
 	p := &passwords{
 		running: make(chan struct{}, slots),
 		queued:  make(chan struct{}, slots*(1+maxQueued)),
+
+		suspected: make(chan struct{}, 1),
 	}
 	rand.Read(p.key[:])
 	most := 0
@@ -51,8 +54,8 @@ func newPasswords(secrets []string) *passwords {
 }
 
 // verify compares the configured secret of the user that a client names, nil if there is none, with
-// the presented one.
-func (p *passwords) verify(name string, secret *string, presented string) error {
+// the one presented, perhaps by a suspect.
+func (p *passwords) verify(name string, secret *string, presented string, suspect func() bool) error {
 	if secret != nil && !IsHash(*secret) && equal(*secret, presented) {
 		return nil
 	}
@@ -66,7 +69,7 @@ func (p *passwords) verify(name string, secret *string, presented string) error 
 		}
 		return ErrDenied
 	}
-	match, err := p.compare(against, name, presented)
+	match, err := p.compare(against, name, presented, suspect)
 	if err != nil {
 		return err
 	}
@@ -78,30 +81,51 @@ func (p *passwords) verify(name string, secret *string, presented string) error 
 }
 
 // compare computes the hash of a password, unless it is known how that ends.
-func (p *passwords) compare(hash, name, presented string) (bool, error) {
+func (p *passwords) compare(hash, name, presented string, suspect func() bool) (bool, error) {
 	id := p.id(hash, name, presented)
 	if match, known := p.recall(id); known {
 		return match, nil
 	}
-	select {
-	case p.queued <- struct{}{}:
-		defer func() { <-p.queued }()
-	default:
-		return false, ErrBusy
+	piece, leave, err := p.turn(suspect)
+	if err != nil {
+		return false, err
 	}
-	p.running <- struct{}{}
-	defer func() { <-p.running }()
+	defer leave()
 	// Another client may have presented the same while this one waited.
 	if match, known := p.recall(id); known {
 		return match, nil
 	}
-	match := isHashOf(hash, presented)
+	match := isHashOf(hash, presented, piece)
 	if match {
 		p.right.add(id)
 	} else {
 		p.wrong.add(id)
 	}
 	return match, nil
+}
+
+// turn waits until a hash may be computed, and returns in which pieces. leave has to be called after it.
+func (p *passwords) turn(suspect func() bool) (piece int, leave func(), err error) {
+	isSuspect := func() bool { return suspect != nil && suspect() }
+	if !isSuspect() {
+		select {
+		case p.queued <- struct{}{}:
+		default:
+			return 0, nil, ErrBusy
+		}
+		p.running <- struct{}{}
+		leave = func() { <-p.running; <-p.queued }
+		if !isSuspect() { // still, after it has waited
+			return hashPiece, leave, nil
+		}
+		leave()
+	}
+	select {
+	case p.suspected <- struct{}{}:
+		return suspectPiece, func() { <-p.suspected }, nil
+	default:
+		return 0, nil, ErrBusy
+	}
 }
 
 // expensive reports whether verify would compute a hash.
