@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -23,7 +24,7 @@ type account struct {
 	routed        routedTraffic
 }
 
-// mostAccounts bounds the accounts that peers can make the node remember.
+// mostAccounts is up to how many accounts peers can make the node remember some that are not configured.
 const mostAccounts = 1 << 14
 
 // accounts are those of a node.
@@ -55,9 +56,11 @@ func (t *accounts) init(n *Node, opts *Options) error {
 
 // compile makes what the configuration says of accounts ready to be used. Nothing is changed yet.
 func (t *accounts) compile(opts *Options) (map[string]*terms, error) {
-	for _, o := range opts.Accounts {
-		t.obtain(o.Name)
+	names := make([]string, len(opts.Accounts))
+	for i, o := range opts.Accounts {
+		names[i] = o.Name
 	}
+	t.add(names...)
 	compiled, err := compileAccounts(withSystemExports(opts.Accounts, opts.SystemAccount), opts.Cluster.Name, t.obtain)
 	if err != nil {
 		return nil, err
@@ -97,31 +100,38 @@ func (t *accounts) get(name string) *account { return (*t.byName.Load())[name] }
 // all returns the accounts by their names, in a map that does not change.
 func (t *accounts) all() map[string]*account { return *t.byName.Load() }
 
-// obtain returns the account of that name, which it makes if need be. It returns nil if there are too
-// many.
+// obtain returns the account of that name, which it makes if need be.
 func (t *accounts) obtain(name string) *account {
 	if a := t.get(name); a != nil {
 		return a
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	old := t.all()
-	if a := old[name]; a != nil {
+	t.add(name)
+	return t.get(name)
+}
+
+// obtainForPeer returns the account of that name, which it makes if need be, or nil if there are too many.
+func (t *accounts) obtainForPeer(name string) *account {
+	if a := t.get(name); a != nil || len(t.all()) >= mostAccounts {
 		return a
 	}
-	if len(old) >= mostAccounts {
-		return nil
-	}
-	a := &account{node: t.node, name: name, index: subjects.NewIndex[*subscription]()}
-	a.terms.Store(noTerms)
-	a.replies.init(a)
-	grown := make(map[string]*account, len(old)+1)
-	for name, a := range old {
+	return t.obtain(name)
+}
+
+// add makes those accounts that there are not.
+func (t *accounts) add(names ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	grown := maps.Clone(t.all())
+	for _, name := range names {
+		if grown[name] != nil {
+			continue
+		}
+		a := &account{node: t.node, name: name, index: subjects.NewIndex[*subscription]()}
+		a.terms.Store(noTerms)
+		a.replies.init(a)
 		grown[name] = a
 	}
-	grown[name] = a
 	t.byName.Store(&grown)
-	return a
 }
 
 // insert puts a subscription of a client into the account, and what it imports by it into others. The

@@ -517,3 +517,29 @@ func matches(n *Node, account, subject string) bool {
 	n.accounts.get(account).index.Match([]byte(subject), &r)
 	return len(r.Plain)+len(r.Queues) > 0
 }
+
+// TestAccountsOfPeersLeaveRoomForOthers has peers name as many accounts as the node remembers. It must get those
+// that are configured nevertheless.
+func TestAccountsOfPeersLeaveRoomForOthers(t *testing.T) {
+	n := startNode(t, Options{})
+	names := make([]string, mostAccounts)
+	for i := range names {
+		names[i] = fmt.Sprint("A", i)
+	}
+	n.accounts.add(names...)
+	if n.accounts.obtainForPeer("OTHER") != nil {
+		t.Error("a peer may name any number of accounts")
+	}
+	if n.accounts.obtainForPeer("A1") == nil {
+		t.Error("a peer may not name one that there is")
+	}
+	reload(t, n, func(o *Options) {
+		o.Accounts = []AccountOptions{{Name: "A1"}, {Name: "B", Imports: []Import{{Account: "C", Subject: "x"}}},
+			{Name: "C", Exports: []Export{{Subject: "x"}}}}
+	})
+	for _, name := range []string{"A1", "B", "C"} {
+		if !n.accounts.has(name) {
+			t.Errorf("account %s is not there", name)
+		}
+	}
+}

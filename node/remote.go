@@ -22,7 +22,7 @@ func (r *route) accountOf(op *wire.Op) *account {
 	if a := r.lastAccount; a != nil && a.name == string(op.Account) {
 		return a
 	}
-	a := r.node.accounts.obtain(string(op.Account))
+	a := r.node.accounts.obtainForPeer(string(op.Account))
 	if a != nil {
 		r.lastAccount = a
 	}
