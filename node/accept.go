@@ -101,6 +101,7 @@ func (c *client) begin() {
 	if n.options() != c.entitledBy {
 		c.remainAnonymous() // whoever has changed them may not have known this client
 	}
+	c.entitledBy = nil // they can be large, and the client may outlive them
 	c.ping.fire = c.checkPing
 	now := time.Now()
 	n.alarms.set(&c.ping, now.Add(c.pingInterval(n.options())))

@@ -36,7 +36,7 @@ type client struct {
 
 	identity atomic.Pointer[auth.Identity] // nil if everybody is let in
 	said     atomic.Pointer[introduction]
-	// entitledBy are the options that a new client was judged by.
+	// entitledBy are the options that a new client was judged by, until it begins.
 	entitledBy *Options
 	// secureFirst says that the handshake of TLS comes, or has come, before INFO.
 	secureFirst bool
