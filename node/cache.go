@@ -30,6 +30,10 @@ const (
 	maxSeen = 1024
 )
 
+// mostUnused is how many entries are remembered before those are dropped that nobody has used: so many still
+// fit the processor's caches. Replies that consist of several messages have each inbox admitted.
+const mostUnused = 4096
+
 // few is the number of subscriptions whose groups are found without a map.
 const few = 8
 
@@ -45,6 +49,7 @@ type entry struct {
 	peers []*group
 	// denied says that the client may not publish to the subject.
 	denied bool
+	used   bool    // since the last sweep
 	detour *detour // nil for most
 	bytes  int64   // as it was counted, see size
 }
@@ -78,6 +83,7 @@ type cache struct {
 	sets      map[uint64][]*receiverSet // of several receivers, by hash of the set
 	bytes     int64
 	admitted  int // entries in all pages
+	sweepAt   int // how many of them are too many without a look at which are used
 
 	left     uint64 // how many clients had left when worn looked at the receivers
 	newSets  int    // sets made since the cache was empty
@@ -137,6 +143,9 @@ func (c *cache) lookup(subject []byte) *entry {
 			return c.miss(subject)
 		}
 		c.last = e
+	}
+	if !e.used {
+		e.used = true
 	}
 	if !c.index.Fresh(e.stamp) {
 		c.resolve(e, subject, true)
@@ -376,8 +385,40 @@ func (c *cache) flushed() {
 	clear(c.slab[:c.slabUsed])
 	c.slabUsed = 0
 	c.prefixes = c.prefixes[:0]
+	if c.admitted > max(c.sweepAt, mostUnused) {
+		c.sweep()
+	}
 	if c.bytes > maxReaderCache || c.bytes > 0 && (c.total.Load() > maxNodeCache || c.worn()) {
 		c.forget()
+	}
+}
+
+// sweep drops the entries that have not been used since the last sweep. The next one is when there are twice
+// as many as are left, so that it costs little for each that is admitted.
+func (c *cache) sweep() {
+	c.last, c.liveSets = nil, 0
+	c.sweepPage(c.page)
+	for at, p := range c.others {
+		p.last = nil
+		c.others[at] = p
+		if at != c.place {
+			c.sweepPage(p)
+		}
+	}
+	c.sweepAt = 2 * c.admitted
+}
+
+func (c *cache) sweepPage(p page) {
+	for subject, e := range p.entries {
+		if e.used {
+			e.used = false
+			c.liveSets += len(e.groups)
+			continue
+		}
+		delete(p.entries, subject)
+		c.grow(-e.bytes)
+		c.admitted--
+		c.self.node.cached.Add(-1)
 	}
 }
 
@@ -406,7 +447,7 @@ func (c *cache) worn() bool {
 func (c *cache) forget() {
 	c.total.Add(-c.bytes)
 	c.self.node.cached.Add(-int64(c.admitted))
-	c.bytes, c.admitted, c.newSets, c.liveSets = 0, 0, 0, 0
+	c.bytes, c.admitted, c.sweepAt, c.newSets, c.liveSets = 0, 0, 0, 0, 0
 	c.page, c.others, c.receivers, c.sets = page{}, nil, nil, nil
 	c.seen, c.missed = nil, 0
 	c.once, c.spare = entry{}, nil

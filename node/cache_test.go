@@ -85,6 +85,47 @@ func TestCacheAdmitsWhatComesInTurn(t *testing.T) {
 	}
 }
 
+// TestCacheDropsWhatIsUsedNoMore has two messages go to each of very many inboxes, in two accounts, as responses
+// of several parts do. They must not pile up, nor push out what is used all the time.
+func TestCacheDropsWhatIsUsedNoMore(t *testing.T) {
+	const inboxes = 5 * mostUnused
+	node, subjects := subscribed(t, 100)
+	c := &node.newClient(newSink(t)).resume().cache
+	home := c.account
+	for _, s := range subjects {
+		c.lookup(s)
+		c.lookup(s)
+	}
+	most := int64(0)
+	for i := range inboxes {
+		for _, a := range []*account{node.accounts.system, home} {
+			c.enter(a)
+			for range 2 {
+				c.lookup(fmt.Appendf(nil, "_INBOX.%d", i))
+			}
+		}
+		before := c.resolved
+		if c.lookup(subjects[i%len(subjects)]); c.resolved != before {
+			t.Fatalf("after %d inboxes, a subject is looked up anew", i)
+		}
+		c.flushed()
+		most = max(most, c.bytes)
+	}
+	if limit := int64(2 * mostUnused * (entryBytes + len("_INBOX.10000"))); most > limit {
+		t.Errorf("up to %d bytes are remembered, of %d inboxes that are used no more", most, inboxes)
+	}
+	if got := node.cached.Load(); got != int64(c.admitted) {
+		t.Errorf("the node counts %d entries, there are %d", got, c.admitted)
+	}
+	if got := node.cacheBytes.Load(); got != c.bytes {
+		t.Errorf("the node counts %d bytes, the cache %d", got, c.bytes)
+	}
+	c.forget()
+	if bytes, entries := node.cacheBytes.Load(), node.cached.Load(); bytes != 0 || entries != 0 {
+		t.Errorf("%d bytes of %d entries are left of an empty cache", bytes, entries)
+	}
+}
+
 // TestCacheLetsGoOfConnections has many subscribers come and go, and wants their memory to be freed
 // although the publisher that knew them goes on.
 func TestCacheLetsGoOfConnections(t *testing.T) {
