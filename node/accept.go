@@ -86,7 +86,7 @@ func (n *Node) newClient(nc net.Conn) *client { return n.newClientBy(nc, nil) }
 
 // newClientBy is newClient for one that has come by web.
 func (n *Node) newClientBy(nc net.Conn, web *webRequest) *client {
-	c := &client{options: wire.DefaultConnect, web: web}
+	c := &client{options: wire.DefaultConnect, web: web, presumed: true}
 	c.conn.id = n.lastID.Add(1)
 	c.conn.init(n, nc, c)
 	c.begins()
@@ -98,17 +98,14 @@ func (n *Node) newClientBy(nc net.Conn, web *webRequest) *client {
 // begin starts the alarms of a registered client, which is as good as connected.
 func (c *client) begin() {
 	n := c.node
-	if n.options() != c.entitledBy {
-		c.remainAnonymous() // whoever has changed them may not have known this client
-	}
-	c.entitledBy = nil // they can be large, and the client may outlive them
-	c.ping.fire = c.checkPing
-	now := time.Now()
-	n.alarms.set(&c.ping, now.Add(c.pingInterval(n.options())))
-	if !c.admitted {
-		c.login.fire = c.checkLogin
-		n.alarms.set(&c.login, now.Add(c.authTimeout()))
-	}
+	c.ping.fire, c.login.fire = c.checkPing, c.checkLogin
+	changing := &n.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
+	opts := n.options()
+	c.presume(opts)
+	n.alarms.set(&c.ping, time.Now().Add(c.pingInterval(opts)))
+	c.limitLogin(opts)
 	c.begun.Store(true)
 }
 

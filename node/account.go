@@ -34,7 +34,8 @@ type accounts struct {
 
 	// changing is held for reading while a subscription of a client comes or goes, together with the look
 	// at what the client may do and what its account imports; and for writing while these change. So who
-	// holds it for writing finds every subscription either as it was, or not at all.
+	// holds it for writing finds every subscription either as it was, or not at all. Likewise a client becomes
+	// somebody together with the look at the options by which it does.
 	changing sync.RWMutex
 
 	mu     sync.Mutex // held while byName is replaced

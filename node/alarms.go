@@ -27,7 +27,7 @@ type alarm struct {
 
 func newAlarms() *alarms { return &alarms{wake: make(chan struct{}, 1)} }
 
-// set makes a ring at the given time, instead of the one set before.
+// set makes a ring at the given time, instead of the one set before; at the zero time it does not ring.
 func (s *alarms) set(a *alarm, at time.Time) {
 	s.mu.Lock()
 	if !a.dead {

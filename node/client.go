@@ -28,7 +28,6 @@ type client struct {
 	web       *webRequest // nil if it is no WebSocket client
 	options   wire.ConnectOptions
 	connected bool   // CONNECT was accepted
-	admitted  bool   // no credentials are needed, or they were good
 	started   bool   // the first byte was seen
 	settled   bool   // introduced has reported it
 	ponged    bool   // a PING that followed CONNECT was answered
@@ -36,8 +35,7 @@ type client struct {
 
 	identity atomic.Pointer[auth.Identity] // nil if everybody is let in
 	said     atomic.Pointer[introduction]
-	// entitledBy are the options that a new client was judged by, until it begins.
-	entitledBy *Options
+
 	// secureFirst says that the handshake of TLS comes, or has come, before INFO.
 	secureFirst bool
 	// awaitsProxy says that a proxy may yet tell where the client is.
@@ -51,6 +49,12 @@ type client struct {
 	ping     alarm
 	login    alarm // ends a client that does not authenticate in time
 	liveness liveness
+
+	// What follows is guarded by changing of the accounts: the reader holds it for reading, others for writing.
+
+	admitted bool // no credentials are needed, or they were good
+	// presumed says that the client has done nothing yet, so who it is may yet become another.
+	presumed bool
 }
 
 // kind implements handler.
@@ -86,9 +90,16 @@ func (c *client) admit(b []byte) error {
 		return nil
 	}
 	c.started = true
-	if !c.admitted && b[0]|0x20 != 'c' {
+	if b[0]|0x20 == 'c' {
+		return nil
+	}
+	changing := &c.node.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
+	if !c.admitted {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
+	c.presumed = false
 	return nil
 }
 
@@ -141,6 +152,10 @@ func (c *client) left(e *ending, subscriptions int) {
 	c.node.alarms.cancel(&c.login)
 	c.tellEnd(e, &v)
 	c.node.clients.remove(c)
+	changing := &c.node.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
+	c.presumed = false // or it might yet be counted elsewhere
 	c.home.Load().clients.Add(-1)
 }
 
@@ -320,15 +335,6 @@ func (c *client) pingInterval(o *Options) time.Duration {
 		return o.WebSocket.PingInterval
 	}
 	return o.PingInterval
-}
-
-// authTimeout returns how long the client may take to log in.
-func (c *client) authTimeout() time.Duration {
-	opts := c.node.options()
-	if c.web != nil {
-		return opts.WebSocket.AuthTimeout
-	}
-	return opts.AuthTimeout
 }
 
 // checkLogin is the alarm of a client that has not authenticated in time.

@@ -119,7 +119,7 @@ func (c *conn) hearOut() {
 	c.hearing = true
 	var err error
 	if len(c.in.unread()) > 0 {
-		err = c.carryOut(c.resume())
+		err = c.carryOut()
 	}
 	began := time.Now()
 	for heard := 0; err == nil && time.Since(began) < hearTime && heard < hearBytes; {
@@ -127,7 +127,7 @@ func (c *conn) hearOut() {
 		err = c.hear()
 		heard += len(c.in.unread()) - before
 		if err == nil {
-			err = c.carryOut(c.resume())
+			err = c.carryOut()
 		}
 	}
 	c.release()

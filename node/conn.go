@@ -120,12 +120,17 @@ func (c *conn) endSubscription(s *subscription) {
 func (c *conn) unsubscribeAll() {
 	changing := &c.node.accounts.changing
 	changing.RLock()
-	for _, s := range c.subs.removeAll() {
-		s.takeOut()
-	}
+	c.takeOutAll()
 	changing.RUnlock()
 	if !c.isRoute {
 		c.node.interest.announce(&c.node.buffers)
+	}
+}
+
+// takeOutAll is unsubscribeAll for a caller that holds changing of the accounts, and tells the peers.
+func (c *conn) takeOutAll() {
+	for _, s := range c.subs.removeAll() {
+		s.takeOut()
 	}
 }
 

@@ -12,27 +12,53 @@ import (
 // nonceBytes is the size of what clients sign, before it is made text.
 const nonceBytes = 11
 
-// begins has a new client be who it is without credentials.
+// begins has a new client be counted, and be asked to sign something if it may have to.
 func (c *client) begins() {
 	c.home.Load().clients.Add(1)
 	if a := c.authenticator(c.node.options()); a != nil && a.Challenges() {
 		c.nonce = randomText(nonceBytes)
 	}
-	c.remainAnonymous()
 }
 
-// remainAnonymous has a client that has sent nothing be who it is without credentials.
-func (c *client) remainAnonymous() {
-	opts := c.node.options()
-	c.entitledBy = opts
+// presume has a client that has done nothing be who it is without credentials. The caller holds changing of
+// the accounts.
+func (c *client) presume(opts *Options) {
 	authenticator := c.authenticator(opts)
 	c.admitted = authenticator == nil
-	if c.admitted {
-		return
+	if !c.admitted {
+		if id := authenticator.Anonymous(c.connectionType()); id != nil {
+			c.admitted = c.become(id) == nil
+			return
+		}
 	}
-	if id := authenticator.Anonymous(c.connectionType()); id != nil {
-		c.admitted = c.become(id) == nil
+	c.identity.Store(nil)
+	c.obey(nil)
+	c.home.Load().clients.Add(-1)
+	c.home.Store(c.node.accounts.global)
+	c.home.Load().clients.Add(1)
+}
+
+// presumeAgain is presume for options that have changed since. The caller holds changing of the accounts.
+func (c *client) presumeAgain(opts *Options) {
+	was := c.admitted
+	c.presume(opts)
+	if c.begun.Load() && c.admitted != was {
+		c.limitLogin(opts)
 	}
+}
+
+// limitLogin has the client end unless it logs in in time, if it has to. The caller holds changing of the
+// accounts.
+func (c *client) limitLogin(opts *Options) {
+	timeout := opts.AuthTimeout
+	if c.web != nil {
+		timeout = opts.WebSocket.AuthTimeout
+	}
+	var end time.Time
+	if !c.admitted {
+		end = time.Now().Add(timeout)
+	}
+	c.node.alarms.set(&c.login, end)
 }
 
 // authenticator returns who decides about the client by those options, nil if it is let in.
@@ -53,47 +79,71 @@ func (c *client) connectionType() string {
 
 // logIn has the client become who its credentials say it is.
 func (c *client) logIn(w *work) error {
-	o := &c.options
-	for {
+	home := c.home.Load()
+	for done := false; !done; {
 		opts := c.node.options()
-		authenticator := c.authenticator(opts)
-		if authenticator == nil {
-			return nil
-		}
-		credentials := auth.Credentials{
-			User:      o.User,
-			Password:  o.Pass,
-			Token:     o.Token,
-			NKey:      o.NKey,
-			Signature: o.Sig,
-			Nonce:     c.nonce,
-
-			Certificate:    c.certificate(),
-			ConnectionType: c.connectionType(),
-
-			Suspect: func() bool { return c.node.failures.Suspects(c.ip(), time.Now()) },
-		}
-		if c.web != nil {
-			c.web.complete(&credentials)
-		}
-		id, err := c.authenticate(authenticator, credentials)
+		id, err := c.identify(opts)
 		if err != nil {
 			return err
 		}
-		if err := c.become(id); err != nil {
+		if done, err = c.becomeBy(opts, id); err != nil {
 			return err
 		}
-		if c.node.options() == opts {
-			break
-		}
-		// They have changed meanwhile, and whoever did that may not have seen what the client has become.
+	}
+	if c.home.Load() != home {
+		c.node.interest.announce(&c.node.buffers)
 	}
 	w.cache.forget()
 	w.cache.enter(c.home.Load())
 	w.parser.MaxPayload = c.maxPayload()
-	c.admitted = true
 	c.node.alarms.cancel(&c.login)
 	return nil
+}
+
+// becomeBy has the client be who it is by those options, nil if it is nobody. It reports whether they still
+// hold, or it has to log in again.
+func (c *client) becomeBy(opts *Options, id *auth.Identity) (done bool, err error) {
+	changing := &c.node.accounts.changing
+	changing.RLock()
+	defer changing.RUnlock()
+	switch {
+	case c.node.options() != opts:
+		return false, nil
+	case id != nil:
+		err = c.become(id)
+	case c.presumed:
+		c.presume(opts)
+	}
+	if err == nil {
+		c.admitted, c.presumed = true, false
+	}
+	return true, err
+}
+
+// identify returns who the client is by its credentials, nil if everybody is let in, or how it ends.
+func (c *client) identify(opts *Options) (*auth.Identity, error) {
+	o := &c.options
+	authenticator := c.authenticator(opts)
+	if authenticator == nil {
+		return nil, nil
+	}
+	credentials := auth.Credentials{
+		User:      o.User,
+		Password:  o.Pass,
+		Token:     o.Token,
+		NKey:      o.NKey,
+		Signature: o.Sig,
+		Nonce:     c.nonce,
+
+		Certificate:    c.certificate(),
+		ConnectionType: c.connectionType(),
+
+		Suspect: func() bool { return c.node.failures.Suspects(c.ip(), time.Now()) },
+	}
+	if c.web != nil {
+		c.web.complete(&credentials)
+	}
+	return c.authenticate(authenticator, credentials)
 }
 
 // authenticate returns who the credentials belong to, or how the connection ends. Its address pays for
@@ -110,7 +160,8 @@ func (c *client) authenticate(a Authenticator, credentials auth.Credentials) (*a
 	return id, nil
 }
 
-// become has the client work in the account of a user, by the rules for that one.
+// become has the client work in the account of a user, by the rules for that one. The caller holds changing
+// of the accounts, and tells the peers what interest that has ended.
 func (c *client) become(id *auth.Identity) error {
 	name := id.Account
 	setDefault(&name, GlobalAccount)
@@ -128,7 +179,7 @@ func (c *client) become(id *auth.Identity) error {
 			return tooManyOfAccount
 		}
 		old.clients.Add(-1)
-		c.unsubscribeAll()
+		c.takeOutAll()
 		c.home.Store(a)
 	}
 	c.identity.Store(id)
@@ -138,12 +189,12 @@ func (c *client) become(id *auth.Identity) error {
 
 // judge has a client be who it is for other options, and reports whether it may stay. The caller
 // holds changing of the accounts for writing.
-func (c *client) judge(before, after *Options) (stays bool) {
-	old, now := c.authenticator(before), c.authenticator(after)
+func (c *client) judge(after *Options) (stays bool) {
+	now := c.authenticator(after)
 	id, home := c.identity.Load(), c.home.Load()
 	switch {
-	case id == nil && now != nil && old != nil:
-		return true // it has yet to log in, or was let in a moment ago and looks again itself
+	case c.presumed:
+		c.presumeAgain(after)
 	case id == nil && now != nil:
 		everybody := now.Renew(nil)
 		if everybody == nil {

@@ -63,7 +63,7 @@ func (c *conn) readAll() error {
 			}
 			return err
 		}
-		if err := c.carryOut(c.resume()); err != nil {
+		if err := c.carryOut(); err != nil {
 			return err
 		}
 		if c.handler.introduced() {
@@ -73,10 +73,11 @@ func (c *conn) readAll() error {
 }
 
 // carryOut carries out what was read, as one batch.
-func (c *conn) carryOut(w *work) error {
+func (c *conn) carryOut() error {
 	if err := c.handler.admit(c.in.unread()); err != nil {
 		return err
 	}
+	w := c.resume()
 	for b := c.in.unread(); len(b) > 0; b = c.in.unread() {
 		n, err := w.parser.Next(b)
 		if err != nil {

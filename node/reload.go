@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"shoal/node/auth"
 )
 
 // Reload has the node be configured by opts from now on, while it serves. Options that cannot be changed
@@ -39,10 +41,13 @@ func (n *Node) Reload(ctx context.Context, opts Options) error {
 		return err
 	}
 
-	n.opts.Store(&opts)
+	inherit(opts.Authenticator, old.Authenticator)
+	if opts.WebSocket != nil {
+		inherit(opts.WebSocket.Authenticator, old.WebSocket.Authenticator)
+	}
+	n.judgeAgain(old, &opts, compiled)
 	n.trace.Store(n.log.Enabled(ctx, LevelTrace))
 	n.budget.limit.Store(int64(opts.PendingBudget))
-	n.judgeAgain(old, &opts, compiled)
 	if p := opts.Cluster.Permissions; !reflect.DeepEqual(p, old.Cluster.Permissions) {
 		n.permitRoutes(p)
 	}
@@ -108,16 +113,31 @@ func (o *Options) mayBecome(other *Options) error {
 	return nil
 }
 
-// judgeAgain has accounts and clients be as the options say.
+// inherit has now know what old has found out of passwords.
+func inherit(now, old Authenticator) {
+	switch now := now.(type) {
+	case *auth.Users:
+		if old, ok := old.(*auth.Users); ok {
+			now.Inherit(old)
+		}
+	case *auth.Besides:
+		if old, ok := old.(*auth.Besides); ok {
+			now.Inherit(old)
+		}
+	}
+}
+
+// judgeAgain has the options be those of the node, and accounts and clients be as they say.
 func (n *Node) judgeAgain(old, opts *Options, compiled map[string]*terms) {
 	t := &n.accounts
 	t.changing.Lock()
+	n.opts.Store(opts)
 	imports := func(o AccountOptions) []Import { return o.Imports }
 	imported := !reflect.DeepEqual(byAccount(old.Accounts, imports), byAccount(opts.Accounts, imports))
 	t.configure(compiled)
 	numbers := make(map[*account]int64)
 	for _, c := range n.clients.all() {
-		if !c.judge(old, opts) {
+		if !c.judge(opts) {
 			continue
 		}
 		home := c.home.Load()

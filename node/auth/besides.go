@@ -67,3 +67,11 @@ func (b *Besides) Renew(id *Identity) *Identity {
 	}
 	return nil
 }
+
+// Inherit is [Users.Inherit].
+func (b *Besides) Inherit(from *Besides) {
+	b.few.Inherit(from.few)
+	if b.rest != nil && from.rest != nil {
+		b.rest.Inherit(from.rest)
+	}
+}

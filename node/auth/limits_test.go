@@ -274,7 +274,7 @@ func TestUnknownUsersCostTheSame(t *testing.T) {
 // With all places taken, more are turned away without a verdict.
 func TestHashesAreQueued(t *testing.T) {
 	u := mustUsers(t, Config{User: "bob", Password: hash(t, "p")})
-	p := u.passwords
+	p := u.passwords.hashing.Load()
 	for range cap(p.queued) {
 		p.queued <- struct{}{}
 	}
@@ -306,7 +306,7 @@ func TestHashesAreQueued(t *testing.T) {
 // suspect before, nor one who became it while waiting.
 func TestSuspectsKeepNoPlaceFromOthers(t *testing.T) {
 	u := mustUsers(t, Config{User: "bob", Password: hash(t, "p")})
-	p := u.passwords
+	p := u.passwords.hashing.Load()
 	always := func() bool { return true }
 	asked := 0
 	meanwhile := func() bool { asked++; return asked > 1 }
@@ -338,5 +338,35 @@ func BenchmarkAuthenticateRemembered(b *testing.B) {
 		if _, err := u.Authenticate(Credentials{User: "bob", Password: "p"}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestInherit has users know what those before them have found out of passwords, but nothing of who may come.
+func TestInherit(t *testing.T) {
+	hashed := hash(t, "p")
+	one := func(name string) Config { return Config{Users: []User{{Name: name, Password: hashed}}} }
+	bob := Credentials{User: "bob", Password: "p"}
+	old := mustUsers(t, one("bob"))
+	if _, err := old.Authenticate(bob); err != nil || old.Expensive(bob) {
+		t.Fatalf("it costs a hash again, %v", err)
+	}
+	again := mustUsers(t, one("bob"))
+	if !again.Expensive(bob) {
+		t.Fatal("something is known already")
+	}
+	again.Inherit(old)
+	if _, err := again.Authenticate(bob); err != nil || again.Expensive(bob) {
+		t.Errorf("it costs a hash again, %v", err)
+	}
+	beside := NewBesides(mustUsers(t, one("eve")), again)
+	next := NewBesides(mustUsers(t, one("eve")), mustUsers(t, one("bob")))
+	next.Inherit(beside)
+	if next.Expensive(bob) {
+		t.Error("it costs a hash beside others")
+	}
+	gone := mustUsers(t, one("eve"))
+	gone.Inherit(old)
+	if _, err := gone.Authenticate(bob); err == nil {
+		t.Error("somebody who is no user any more was let in")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -24,6 +25,12 @@ const maxQueued = 6
 // something to compare with.
 type passwords struct {
 	decoy string // a hash of the highest cost in use, empty if there is none
+	// hashing is replaced by that of the users before, see [Users.Inherit].
+	hashing atomic.Pointer[hashing]
+}
+
+// hashing computes hashes and remembers what came out. That depends on no configuration.
+type hashing struct {
 	key   [32]byte
 	right memory
 	wrong memory
@@ -36,13 +43,15 @@ type passwords struct {
 func newPasswords(secrets []string) *passwords {
 	// Each takes a third of a processor, and half of all are left to the messages at any time.
 	slots := max(1, runtime.GOMAXPROCS(0)*3/2)
-	p := &passwords{
+	h := &hashing{
 		running: make(chan struct{}, slots),
 		queued:  make(chan struct{}, slots*(1+maxQueued)),
 
 		suspected: make(chan struct{}, 1),
 	}
-	rand.Read(p.key[:])
+	rand.Read(h.key[:])
+	p := new(passwords)
+	p.hashing.Store(h)
 	most := 0
 	for _, s := range secrets {
 		if cost, err := bcrypt.Cost([]byte(s)); err == nil && cost > most && IsHash(s) {
@@ -69,7 +78,7 @@ func (p *passwords) verify(name string, secret *string, presented string, suspec
 		}
 		return ErrDenied
 	}
-	match, err := p.compare(against, name, presented, suspect)
+	match, err := p.hashing.Load().compare(against, name, presented, suspect)
 	if err != nil {
 		return err
 	}
@@ -81,48 +90,48 @@ func (p *passwords) verify(name string, secret *string, presented string, suspec
 }
 
 // compare computes the hash of a password, unless it is known how that ends.
-func (p *passwords) compare(hash, name, presented string, suspect func() bool) (bool, error) {
-	id := p.id(hash, name, presented)
-	if match, known := p.recall(id); known {
+func (h *hashing) compare(hash, name, presented string, suspect func() bool) (bool, error) {
+	id := h.id(hash, name, presented)
+	if match, known := h.recall(id); known {
 		return match, nil
 	}
-	piece, leave, err := p.turn(suspect)
+	piece, leave, err := h.turn(suspect)
 	if err != nil {
 		return false, err
 	}
 	defer leave()
 	// Another client may have presented the same while this one waited.
-	if match, known := p.recall(id); known {
+	if match, known := h.recall(id); known {
 		return match, nil
 	}
 	match := isHashOf(hash, presented, piece)
 	if match {
-		p.right.add(id)
+		h.right.add(id)
 	} else {
-		p.wrong.add(id)
+		h.wrong.add(id)
 	}
 	return match, nil
 }
 
 // turn waits until a hash may be computed, and returns in which pieces. leave has to be called after it.
-func (p *passwords) turn(suspect func() bool) (piece int, leave func(), err error) {
+func (h *hashing) turn(suspect func() bool) (piece int, leave func(), err error) {
 	isSuspect := func() bool { return suspect != nil && suspect() }
 	if !isSuspect() {
 		select {
-		case p.queued <- struct{}{}:
+		case h.queued <- struct{}{}:
 		default:
 			return 0, nil, ErrBusy
 		}
-		p.running <- struct{}{}
-		leave = func() { <-p.running; <-p.queued }
+		h.running <- struct{}{}
+		leave = func() { <-h.running; <-h.queued }
 		if !isSuspect() { // still, after it has waited
 			return hashPiece, leave, nil
 		}
 		leave()
 	}
 	select {
-	case p.suspected <- struct{}{}:
-		return suspectPiece, func() { <-p.suspected }, nil
+	case h.suspected <- struct{}{}:
+		return suspectPiece, func() { <-h.suspected }, nil
 	default:
 		return 0, nil, ErrBusy
 	}
@@ -139,15 +148,16 @@ func (p *passwords) expensive(name string, secret *string, presented string) boo
 	case secret != nil && equal(*secret, presented):
 		return false
 	}
-	_, known := p.recall(p.id(against, name, presented))
+	h := p.hashing.Load()
+	_, known := h.recall(h.id(against, name, presented))
 	return !known
 }
 
 // id returns under what an outcome is remembered. Without the key, which never leaves the process,
 // no password can be guessed from it. The name belongs to it: else, of two names with one password,
 // the second would be answered at once if neither exists, which tells who does.
-func (p *passwords) id(hash, name, presented string) digest {
-	mac := hmac.New(sha256.New, p.key[:])
+func (h *hashing) id(hash, name, presented string) digest {
+	mac := hmac.New(sha256.New, h.key[:])
 	mac.Write([]byte(hash)) // has a fixed length
 	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(name))))
 	mac.Write([]byte(name))
@@ -155,11 +165,11 @@ func (p *passwords) id(hash, name, presented string) digest {
 	return digest(mac.Sum(nil))
 }
 
-func (p *passwords) recall(id digest) (match, known bool) {
-	if p.right.has(id) {
+func (h *hashing) recall(id digest) (match, known bool) {
+	if h.right.has(id) {
 		return true, true
 	}
-	return false, p.wrong.has(id)
+	return false, h.wrong.has(id)
 }
 
 // equal compares in constant time. The digests have one length, so not even the length leaks.

@@ -237,6 +237,10 @@ func (u *Users) Renew(id *Identity) *Identity {
 	return u.identity(a, id.connection, true)
 }
 
+// Inherit has the users know which passwords earlier ones have found right or wrong, so that it costs those
+// who come back no hash.
+func (u *Users) Inherit(from *Users) { u.passwords.hashing.Store(from.passwords.hashing.Load()) }
+
 // signed reports whether the nonce was signed with the key.
 func signed(c Credentials) bool {
 	signature, err := base64.RawURLEncoding.DecodeString(c.Signature)
