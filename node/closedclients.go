@@ -16,13 +16,19 @@ type closedClients struct {
 // longestRemembered bounds what is kept of each text that a client has said of itself, in bytes.
 const longestRemembered = 128
 
-// epitaph describes a client that goes. Its texts are copied, so that they hold nothing else in
-// memory.
+// epitaph describes a client that goes. One that was refused has the name that it has given. Texts are
+// copied, so that they hold nothing else in memory.
 func (c *client) epitaph(e *ending, subscriptions int) Connection {
 	v := c.describe()
 	v.IP, v.Port = c.from()
 	v.Stop, v.Reason = time.Now(), string(e.reason)
-	v.Subscriptions, v.Pending, v.Certificates = subscriptions, 0, nil
+	v.Subscriptions, v.Pending, v.Certificates = subscriptions, e.waiting, nil
+	if e.reason == reasonAuthFailure {
+		v.User = c.presented()
+		if !c.connected {
+			v.Account = GlobalAccount // what it was without credentials it has never made use of
+		}
+	}
 	for _, text := range []*string{&v.Name, &v.Lang, &v.Version, &v.User} {
 		*text = strings.Clone((*text)[:min(len(*text), longestRemembered)])
 	}

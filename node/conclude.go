@@ -101,9 +101,9 @@ func (c *conn) cut(e *ending) bool {
 	return first
 }
 
-// cutSlow cuts a connection that does not read fast enough.
-func (c *conn) cutSlow(reason closeReason, err error) {
-	if c.cut(&ending{reason: reason, err: err}) {
+// cutSlow cuts a connection that does not read fast enough, and for which so many bytes wait.
+func (c *conn) cutSlow(reason closeReason, waiting int, err error) {
+	if c.cut(&ending{reason: reason, err: err, waiting: waiting}) {
 		c.node.slowConsumers.count(c)
 		c.home.Load().slowConsumers.Add(1)
 	}

@@ -220,7 +220,7 @@ func (c *conn) checkPending(size int) {
 	}
 	crowded, exceeded := size > c.node.options().MaxPending, c.node.budget.exceeded(size)
 	if c.isRoute && crowded && exceeded || !c.isRoute && (crowded || exceeded) {
-		c.cutSlow(reasonSlowPending, fmt.Errorf("%d bytes waiting", size))
+		c.cutSlow(reasonSlowPending, size, fmt.Errorf("%d bytes waiting", size))
 	}
 }
 
@@ -378,7 +378,7 @@ func (c *conn) drain() {
 		releaseAll(pieces)
 		if err != nil {
 			if isTimeout(err) {
-				c.cutSlow(reasonSlowWrite, fmt.Errorf("%d bytes not written within %v", total, deadline))
+				c.cutSlow(reasonSlowWrite, total+o.waiting(), fmt.Errorf("%d bytes not written within %v", total, deadline))
 			} else {
 				c.cut(&ending{reason: reasonWriteError, err: err})
 			}

@@ -47,6 +47,8 @@ type ending struct {
 	text   string
 	err    error         // what happened, for the log
 	hold   time.Duration // for how long the other side waits for the text
+
+	waiting int // bytes that a slow consumer had not taken
 }
 
 func (e *ending) Error() string {

@@ -46,6 +46,10 @@ func TestSlowConsumerIsCut(t *testing.T) {
 	if got := n.Stats().SlowConsumers; got != 1 {
 		t.Errorf("%d slow consumers, want 1", got)
 	}
+	gone, _ := n.Connections(ConnectionQuery{State: ConnectionClosed})
+	if len(gone) != 1 || gone[0].Pending <= 4<<20 {
+		t.Errorf("what had waited for it is not remembered: %+v", gone)
+	}
 	// Nobody tells a slow consumer why: it sees what the kernel still holds, and then the end.
 	rest, _ := io.ReadAll(slow.r)
 	if bytes.Contains(rest[max(0, len(rest)-100):], []byte("-ERR")) {

@@ -22,11 +22,7 @@ func (c *client) tellEnd(e *ending, v *Connection) {
 		s.service.Disconnected(v.Account, describe)
 	}
 	if e.reason == reasonAuthFailure {
-		s.service.Refused(func() Connection {
-			refused := *v
-			refused.User = c.presented()
-			return refused
-		})
+		s.service.Refused(describe)
 	}
 }
 
