@@ -230,6 +230,7 @@ func (c *client) pinged(w *work) {
 	first := c.connected && !c.ponged
 	c.ponged = c.ponged || c.connected
 	if first && c.options.Protocol >= 1 {
+		c.count(w)
 		w.batch.flush()
 		c.node.urls.introduce(c)
 	}

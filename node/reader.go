@@ -178,14 +178,9 @@ func (c *conn) pause() {
 func (c *conn) finish(w *work) {
 	now := time.Now().UnixNano()
 	w.batch.gathering.now = now
+	c.count(w)
 	w.batch.flush()
 	w.cache.flushed()
-	if w.msgs > 0 {
-		c.inMsgs.Add(w.msgs)
-		c.inBytes.Add(w.bytes)
-		c.count(w)
-		w.msgs, w.bytes = 0, 0
-	}
 	if w.active {
 		c.lastIn.Store(now)
 		w.active = false

@@ -68,8 +68,14 @@ func (h *histogram) take(c *counts) {
 // increase adds to a number that nobody else changes.
 func increase(n *atomic.Uint64, by uint64) { n.Store(n.Load() + by) }
 
-// count adds what happened in the last batch, of so many messages.
+// count adds the messages that the batch has until now, before their sender gets an answer: whoever has PONG
+// finds them counted.
 func (c *conn) count(w *work) {
+	if w.msgs == 0 {
+		return
+	}
+	c.inMsgs.Add(w.msgs)
+	c.inBytes.Add(w.bytes)
 	t := c.tally.Load()
 	if t == nil {
 		t = new(tally)
@@ -80,6 +86,7 @@ func (c *conn) count(w *work) {
 	t.batch.take(&w.size)
 	increase(&t.resolved, w.cache.resolved)
 	w.cache.resolved = 0
+	w.msgs, w.bytes = 0, 0
 }
 
 // Histogram is the distribution of whole numbers from 0 on.
