@@ -320,10 +320,7 @@ func (c *client) checkPing(now time.Time) time.Time {
 	busy := silent < interval
 	switch c.liveness.tick(now, busy, opts.MaxPingsOut) {
 	case livenessStale:
-		if c.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-			c.node.staleConnections.count(&c.conn)
-		}
-		return time.Time{}
+		c.doubt(now, interval)
 	case livenessPing:
 		c.sendLine(pingLine)
 	}

@@ -82,6 +82,8 @@ type conn struct {
 
 	inMsgs, inBytes atomic.Uint64
 	lastIn          atomic.Int64 // when the last operation came, in Unix nanoseconds
+	heard           atomic.Int64 // when something that had come was carried out last, likewise
+	doubted         atomic.Int64 // when the other side was first taken for gone, likewise; 0 if it is not
 	stalls          atomic.Uint64
 	tally           atomic.Pointer[tally] // nil before the first message
 }

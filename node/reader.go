@@ -58,10 +58,14 @@ func (c *conn) readAll() error {
 		if c.early {
 			c.early = false
 		} else if err := c.in.fill(); err != nil {
-			if isTimeout(err) && c.wake() {
+			if !isTimeout(err) || !c.wake() {
+				return err
+			}
+			if came, err := c.listen(); err != nil {
+				return err
+			} else if !came {
 				return errRested
 			}
-			return err
 		}
 		if err := c.carryOut(); err != nil {
 			return err
@@ -177,6 +181,7 @@ func (c *conn) pause() {
 // waits a little before it takes more from its own client.
 func (c *conn) finish(w *work) {
 	now := time.Now().UnixNano()
+	c.heard.Store(now)
 	w.batch.gathering.now = now
 	c.count(w)
 	w.batch.flush()

@@ -284,11 +284,9 @@ func (r *route) checkHandshake(time.Time) time.Time {
 func (r *route) checkPing(now time.Time) time.Time {
 	opts := r.node.options()
 	if r.liveness.tick(now, false, cmp.Or(opts.Cluster.MaxPingsOut, opts.MaxPingsOut)) == livenessStale {
-		if r.end(&ending{reason: reasonStale, text: wire.TextStale}) {
-			r.node.staleConnections.count(&r.conn)
-		}
-		return time.Time{}
+		r.doubt(now, opts.Cluster.PingInterval)
+	} else {
+		r.sendLine(pingLine)
 	}
-	r.sendLine(pingLine)
 	return now.Add(opts.Cluster.PingInterval)
 }
