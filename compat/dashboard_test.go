@@ -15,6 +15,15 @@ import (
 // markup is the name of a client that would rather be part of the page.
 const markup = `<img src=x onerror="document.title='broken in'">`
 
+// legible is true if no text of the pictures is cut off or overlaps another one.
+const legible = `["mesh", "rates"].every(id => {
+	const all = document.getElementById(id).getBoundingClientRect();
+	const texts = [...document.querySelectorAll("#" + id + " text")].map(e => e.getBoundingClientRect());
+	return texts.length > 3 && texts.every((a, i) =>
+		a.left >= all.left - 1 && a.right <= all.right + 1 && a.top >= all.top - 1 && a.bottom <= all.bottom + 1 &&
+		texts.every((b, j) => i === j || a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 4 || b.bottom <= a.top + 4));
+})`
+
 // seen is a page with the dashboard.
 type seen struct {
 	t    *testing.T
@@ -53,7 +62,12 @@ func (s *seen) press(key string) {
 // changes.
 func TestDashboard(t *testing.T) {
 	b := newBrowser(t)
-	m := startMesh(t, mesh.Options{Kinds: "sssn", Shoal: subject()})
+	m := newMesh(t, mesh.Options{Kinds: "sssn"})
+	for _, n := range m.Nodes {
+		n.Name += ".broker.example.com" // which is left out, as all have it
+	}
+	must(t, m.Start())
+	awaitMesh(t, m)
 	nc := connectNode(t, m.Nodes[1], nats.Name(markup))
 	_, err := nc.SubscribeSync("orders.>")
 	must(t, err)
@@ -69,6 +83,8 @@ func TestDashboard(t *testing.T) {
 	s.await(`document.querySelectorAll(".link").length === 6`)
 	s.await(`document.getElementById("servers").tBodies[0].rows.length === 4`)
 	s.await(`document.getElementById("alerts").hidden`)
+	s.await(`[...document.querySelectorAll(".server text:not(.small)")].map(e => e.textContent).sort().join() === "node0,node1,node2,node3"`)
+	s.await(legible)
 
 	t.Run("connections", func(t *testing.T) {
 		s := &seen{t, ctx, page}
@@ -92,6 +108,7 @@ func TestDashboard(t *testing.T) {
 		s := &seen{t, ctx, page}
 		s.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true})
 		s.await(`document.documentElement.scrollWidth <= 390`)
+		s.await(legible)
 		const servers = `document.querySelector("#connections-form select")` // a server may be named after its machine
 		s.await(`!` + servers + `.add(new Option("a.long.name.".repeat(9))) && document.documentElement.scrollWidth <= 390`)
 		const ground = `getComputedStyle(document.body).backgroundColor`
