@@ -9,21 +9,31 @@ import (
 	"shoal/membership"
 )
 
-// Two members of a cluster that are both alive should have a route. Where there is none, their clients
-// do not hear each other, and nobody else can see it. So every node gossips the members that it misses
-// a route to, and everybody knows all such pairs. Usually there are none, so that costs nothing.
+// Two members of a cluster that are both alive should have a route. Where there is none, their clients do not
+// hear each other, and nobody else can see it. So every node gossips the members that it misses a route to,
+// and everybody knows all such pairs. Usually there are none, so that costs nothing.
 const (
-	missingTag = "x"
+	missingTag = "mr"
 	// missingPrefix is as much of a server ID as tells the members of a cluster apart.
 	missingPrefix = 10
 	// maxMissing bounds the tag. Who misses more has a problem that the first ones show.
-	maxMissing = 8
+	maxMissing = 5
 	// missingAfter is how long a route has to be missing before others are told; it is usually made
 	// sooner.
 	missingAfter = 2 * time.Second
 	// degradedAfter is how long a pair has to be without a route before people are told.
 	degradedAfter = 5 * time.Second
+	// lastingAfter is how old a connection has to be to count: one that the other side refuses does not last.
+	lastingAfter = time.Second
+	// lostAfter is how long a route is kept that nothing gets through, although others reach the peer. TCP
+	// would wait longer before each attempt, up to minutes, while a new route is made within seconds.
+	lostAfter = 10 * time.Second
 )
+
+// lasting returns the connections to a peer that are old enough to count.
+func (t *routes) lasting(id string, now time.Time) []*route {
+	return slices.DeleteFunc(t.to(id), func(r *route) bool { return now.Sub(r.start) < lastingAfter })
+}
 
 // Pair is two members that are alive but have no route to each other, as the first one sees it.
 type Pair struct {
@@ -55,29 +65,47 @@ func (t *missing) update(n *Node, c *membership.Cluster, now time.Time) {
 		t.own, t.pairs = make(map[string]time.Time), make(map[[2]string]*pairState)
 	}
 	var tag []string
-	alive := make(map[string]bool)
+	missed := make(map[string]bool)
+	told := strings.Split(t.gossip, ",")
 	for _, m := range all {
-		if m.Self || m.Liveness != membership.Alive || m.Route == "" || n.routes.knows(m.ID) {
+		if m.Self || !m.Lives() || m.Route == "" {
 			continue
 		}
-		alive[m.ID] = true
+		lasting := n.routes.lasting(m.ID, now)
+		if slices.ContainsFunc(lasting, func(r *route) bool { return r.reach() != unreachable }) {
+			continue
+		}
+		// A member that only others reach is under suspicion now and then. That neither is told of nor ends
+		// what has been told: it may have died, or not.
 		since, ok := t.own[m.ID]
+		if !ok && m.Liveness == membership.Suspect {
+			continue
+		}
+		missed[m.ID] = true
+		prefix := m.ID[:min(missingPrefix, len(m.ID))]
 		if !ok {
 			t.own[m.ID] = now
-		} else if now.Sub(since) > missingAfter && len(tag) < maxMissing {
-			tag = append(tag, m.ID[:min(missingPrefix, len(m.ID))])
+		} else if now.Sub(since) > missingAfter && len(lasting) == 0 && len(tag) < maxMissing &&
+			(m.Liveness == membership.Alive || slices.Contains(told, prefix)) {
+			tag = append(tag, prefix)
+		}
+		if ok && now.Sub(since) > lostAfter {
+			for _, r := range lasting {
+				r.giveUp()
+			}
 		}
 	}
 	for id := range t.own {
-		if !alive[id] {
+		if !missed[id] {
 			delete(t.own, id)
 		}
 	}
 	slices.Sort(tag)
 	if text := strings.Join(tag, ","); text != t.gossip {
-		if err := c.SetTag(missingTag, text); err == nil {
-			t.gossip = text
+		if err := c.SetTag(missingTag, text); err != nil { // it has left
+			n.log.Debug("Others will not see which members this server has no route to", "error", err)
 		}
+		t.gossip = text
 	}
 	t.collect(n, all, now)
 }
@@ -88,12 +116,12 @@ func (t *missing) collect(n *Node, all []membership.Member, now time.Time) {
 		p.seen = false
 	}
 	for _, from := range all {
-		if from.Liveness != membership.Alive || from.Tags[missingTag] == "" {
+		if !from.Lives() || from.Tags[missingTag] == "" {
 			continue
 		}
 		for prefix := range strings.SplitSeq(from.Tags[missingTag], ",") {
 			i := slices.IndexFunc(all, func(m membership.Member) bool {
-				return len(prefix) > 0 && strings.HasPrefix(m.ID, prefix) && m.Liveness == membership.Alive
+				return len(prefix) > 0 && strings.HasPrefix(m.ID, prefix) && m.Lives()
 			})
 			if i < 0 {
 				continue
@@ -126,7 +154,7 @@ func (t *missing) note(n *Node, from, to *membership.Member, now time.Time) {
 			r.probe(suspectTime)
 		}
 	}
-	if !p.logged && now.Sub(p.Since) > degradedAfter {
+	if !p.logged && now.Sub(p.Since) > degradedAfter && from.Liveness == membership.Alive && to.Liveness == membership.Alive {
 		p.logged = true
 		n.log.Warn("Two members are alive but have no route, their clients do not reach each other",
 			"from", p.From, "to", p.To)

@@ -47,6 +47,13 @@ func (r *route) reach() reach {
 // errOutOfReach is why a route is cut to a peer that is unreachable.
 var errOutOfReach = errors.New("nothing gets through to it")
 
+// giveUp cuts a route to a peer that is out of reach.
+func (r *route) giveUp() {
+	if r.reach() == unreachable && r.cut(&ending{reason: reasonStale, text: wire.TextStale, err: errOutOfReach}) {
+		r.node.staleConnections.count(&r.conn)
+	}
+}
+
 // getsOn reports whether a route works, though slowly, so that the answer may be behind something else.
 func (r *route) getsOn(reach reach, now time.Time) bool {
 	return reach == struggling || reach == reachable && now.UnixNano()-r.lastIn.Load() < int64(silentTime)

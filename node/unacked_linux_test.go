@@ -60,3 +60,18 @@ func TestAPeerOutOfReach(t *testing.T) {
 	r.probe(0)
 	eventually(t, "it is given up", func() bool { return len(n.Routes()) == 0 })
 }
+
+// TestNothingGetsThrough has nothing get through to a peer of which nobody says that it has failed: its route is
+// given up when it is out of reach, and not before.
+func TestNothingGetsThrough(t *testing.T) {
+	n := startLone(t)
+	p := joinRoute(t, n, "X")
+	r := n.routes.registered()[0]
+	deafen(t, p.nc)
+	r.sendLine([]byte("+OK\r\n"))
+	r.giveUp()
+	if len(n.Routes()) != 1 {
+		t.Error("it is given up at once")
+	}
+	eventually(t, "it is given up", func() bool { r.giveUp(); return len(n.Routes()) == 0 })
+}
