@@ -112,7 +112,7 @@ func (n *Node) joinRoute(addr string) {
 	if c := &n.options().Cluster; c.User != "" {
 		u.User = url.UserPassword(c.User, c.Password)
 	}
-	n.targets.configure(u)
+	n.targets.find(u, time.Now())
 	n.wakeDialer()
 }
 

@@ -27,7 +27,8 @@ const (
 	maxLearnedBackoff    = 30 * time.Second
 	// courtesy is how long a peer that was accepted is left to dial again after its route is lost.
 	courtesy = time.Second
-	// learnedMemory is how long a peer that was only learned about is looked for.
+	// learnedMemory is how long a peer is looked for that was only learned about, or that a name led to: that
+	// may lead elsewhere by now.
 	learnedMemory = time.Hour
 )
 
@@ -36,6 +37,7 @@ type target struct {
 	addr       string   // host:port
 	url        *url.URL // with the credentials, for a configured peer
 	configured bool     // rather than learned about
+	found      bool     // configured because a name of join led there
 	foreign    bool     // a peer says that it is no shoal node and wants the password
 	mode       int      // gossip mode under which it was learned about
 	id         string   // of the server there, if known
@@ -79,6 +81,23 @@ func (t *targets) init(retries int, wake func()) {
 func (t *targets) configure(u *url.URL) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.given(u).found = false
+}
+
+// find adds a peer that a name of join leads to now. Unless it is configured otherwise, it is dialled as long
+// as that may still be so.
+func (t *targets) find(u *url.URL, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.byAddr[routeAddress(u)]; p != nil && p.configured && !p.found {
+		return
+	}
+	p := t.given(u)
+	p.found, p.lost = true, now
+}
+
+// given returns the target of a configured peer. The caller holds mu.
+func (t *targets) given(u *url.URL) *target {
 	addr := routeAddress(u)
 	p := t.byAddr[addr]
 	if p == nil {
@@ -86,6 +105,7 @@ func (t *targets) configure(u *url.URL) {
 		t.byAddr[addr] = p
 	}
 	p.url, p.configured = u, true
+	return p
 }
 
 // unconfigure has an address be one that was only learned about.
@@ -276,9 +296,12 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// forget reports whether there is no hope for a learned peer.
+// forget reports whether there is no hope for a peer that is not configured as such.
 func (t *targets) forget(p *target, now time.Time) bool {
-	return !p.configured && (t.retries > 0 && p.attempts > t.retries || now.Sub(p.lost) > learnedMemory)
+	if p.configured {
+		return p.found && now.Sub(p.lost) > learnedMemory
+	}
+	return t.retries > 0 && p.attempts > t.retries || now.Sub(p.lost) > learnedMemory
 }
 
 // failed notes that an attempt to reach p has failed, and returns how many have. It may be that the

@@ -62,6 +62,35 @@ func TestTargetsRetryForEver(t *testing.T) {
 	}
 }
 
+// TestTargetsFoundByName has a name of join lead to a server that then has another address.
+func TestTargetsFoundByName(t *testing.T) {
+	ts, _ := newTargets(1)
+	now := time.Unix(1000, 0)
+	found, given := mustURL(t, "nats://found:6222"), mustURL(t, "nats://given:6222")
+	ts.configure(given)
+	look := func(want int) {
+		t.Helper()
+		for _, p := range dueNow(ts, now) {
+			ts.failed(p, false, now)
+		}
+		if got := len(ts.all()); got != want {
+			t.Errorf("%d targets, want %d", got, want)
+		}
+	}
+	for range 100 {
+		now = now.Add(learnedMemory / 2)
+		ts.find(found, now)
+		ts.find(given, now)
+		look(2)
+	}
+	now = now.Add(learnedMemory + time.Second)
+	look(1)
+	ts.find(found, now)
+	ts.configure(found) // by a reload
+	now = now.Add(2 * learnedMemory)
+	look(2)
+}
+
 func TestTargetsOneAddressOfAServerIsEnough(t *testing.T) {
 	ts, _ := newTargets(0)
 	now := time.Unix(1000, 0)
