@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"os"
 	"time"
 
 	"shoal/wire"
@@ -22,7 +23,7 @@ const (
 
 // hearTime and hearBytes bound how long a client is waited for, and heard, that goes on to send although its
 // node stops. One that has sent nothing for lingerTime has nothing more to say, and what was on its way is no
-// more than two sockets hold.
+// more than two sockets hold. The time in which the node carries out what has come is not that of the client.
 const (
 	hearTime  = 2 * time.Second
 	hearBytes = 32 << 20
@@ -121,10 +122,10 @@ func (c *conn) hearOut() {
 	if len(c.in.unread()) > 0 {
 		err = c.carryOut()
 	}
-	began := time.Now()
-	for heard := 0; err == nil && time.Since(began) < hearTime && heard < hearBytes; {
+	var waited, took time.Duration
+	for heard := 0; err == nil && waited < hearTime && heard < hearBytes && c.node.hears(); waited += took {
 		before := len(c.in.unread())
-		err = c.hear()
+		took, err = c.hear()
 		heard += len(c.in.unread()) - before
 		if err == nil {
 			err = c.carryOut()
@@ -134,16 +135,35 @@ func (c *conn) hearOut() {
 	c.unsubscribeAll()
 }
 
-// hear waits for more from a client, but not for long.
-func (c *conn) hear() error {
-	c.sock.nc.SetReadDeadline(time.Now().Add(lingerTime))
-	err := c.in.fill()
-	if !isTimeout(err) || !c.sock.wait(false) {
-		return err
+// hears reports whether a node that stops has time to hear its clients out.
+func (n *Node) hears() bool {
+	until := n.hearUntil.Load()
+	return until == 0 || time.Now().UnixNano() < until
+}
+
+// hear waits for more from the other side, but not for long, and returns how long: nothing if it is there
+// already.
+func (c *conn) hear() (waited time.Duration, err error) {
+	if err := c.look(); !isTimeout(err) {
+		return 0, err
 	}
-	// On a busy machine the time can be up before the socket was looked at.
-	c.sock.nc.SetReadDeadline(time.Time{})
+	began := time.Now()
+	c.sock.nc.SetReadDeadline(began.Add(lingerTime))
 	err = c.in.fill()
+	waited = min(time.Since(began), lingerTime) // a reader whose turn comes late has not waited for the other side
+	if isTimeout(err) {
+		err = c.look() // on a busy machine the time can be up before the socket was looked at
+	}
+	return waited, err
+}
+
+// look reads what has come, without waiting. Of a stream that can only wait it says that nothing has.
+func (c *conn) look() error {
+	if !c.sock.wait(false) {
+		return os.ErrDeadlineExceeded
+	}
+	c.sock.nc.SetReadDeadline(time.Time{})
+	err := c.in.fill()
 	c.sock.wait(true)
 	return err
 }

@@ -3,8 +3,10 @@ package node
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -312,4 +314,59 @@ func TestCutTogether(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the first one waits for the second one")
 	}
+}
+
+// TestHear has what has come already cost a client nothing of the time for which it is heard when its node stops.
+func TestHear(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		n := startNode(t, Options{})
+		ours, theirs := tcpPair(t)
+		c := n.newClient(ours)
+		if secure {
+			pki := newPKI(t)
+			s := tls.Client(theirs, pki.client(""))
+			shaken := make(chan error, 1)
+			go func() { shaken <- s.Handshake() }()
+			o := pki.options(nil)
+			if err := c.secure(o, o.Config(), tls.Server); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-shaken; err != nil {
+				t.Fatal(err)
+			}
+			theirs = s
+		}
+		if _, err := io.WriteString(theirs, "PING\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []struct {
+			text     string
+			min, max time.Duration
+		}{{"PING\r\n", 0, lingerTime / 2}, {"", lingerTime, lingerTime}} {
+			waited, err := c.hear()
+			got := string(c.in.unread())
+			if waited < want.min || waited > want.max || got != want.text || isTimeout(err) != (got == "") {
+				t.Errorf("waited %v for %q (%v), want %v", waited, got, err, want)
+			}
+			c.in.release()
+		}
+	}
+}
+
+// tcpPair returns the two ends of a TCP connection.
+func tcpPair(t testing.TB) (a, b net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if b, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
 }

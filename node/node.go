@@ -94,6 +94,8 @@ type Node struct {
 	handshakes       rateLimit
 	slowConsumers    mishaps
 	staleConnections mishaps
+
+	hearUntil        atomic.Int64 // when clients are heard no more that go on to send, in Unix nanoseconds; 0 is no limit
 	closed           closedClients
 	totalConnections atomic.Uint64
 
@@ -376,6 +378,10 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	stop := n.state.end()
 	if stop == nil {
 		return nil
+	}
+	if end, ok := ctx.Deadline(); ok {
+		// The rest is for the peers to get what clients have said.
+		n.hearUntil.Store(time.Now().Add(time.Until(end) * 2 / 3).UnixNano())
 	}
 	stop()
 	select {

@@ -31,7 +31,7 @@ func (c *conn) listen() (came bool, err error) {
 	if since == 0 {
 		return false, nil
 	}
-	err = c.hear()
+	_, err = c.hear()
 	if err != nil && !isTimeout(err) {
 		return false, err
 	}
