@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -126,14 +127,23 @@ func TestDashboard(t *testing.T) {
 	s.await(`!document.getElementById("alerts").hidden`)
 	s.await(`document.querySelectorAll(".link").length === 3`)
 
+	if complaints := page.Complaints(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+	t.Run("the server that tells hangs", func(t *testing.T) {
+		s := &seen{t, ctx, page}
+		s.await(`document.body.className === "live"`)
+		must(t, m.Nodes[0].Signal(syscall.SIGSTOP))
+		s.await(`document.body.className === "stale"`)
+		must(t, m.Nodes[0].Signal(syscall.SIGCONT))
+		s.await(`document.body.className === "live"`)
+	})
+
 	if !s.is(`performance.getEntriesByType("resource").every(r => r.name.startsWith(location.origin))`) {
 		t.Error("the page has asked others for something")
 	}
 	if s.is(`document.title === "broken in"`) {
 		t.Error("the name of a client has become part of the page")
-	}
-	if complaints := page.Complaints(); len(complaints) > 0 {
-		t.Errorf("the browser complains: %q", complaints)
 	}
 	if file := os.Getenv("COMPAT_SCREENSHOT"); file != "" {
 		must(t, page.Screenshot(ctx, file))

@@ -459,7 +459,7 @@ async function askConnections() {
   const form = new FormData(byID("connections-form"));
   const query = new URLSearchParams({ sort: order, filter: form.get("filter"), server: form.get("server") });
   try {
-    const answer = await fetch(new URL("connections?" + query, import.meta.url), { signal: mine.signal });
+    const answer = await fetch(new URL("connections?" + query, import.meta.url), { signal: AbortSignal.any([mine.signal, AbortSignal.timeout(10000)]) });
     if (!answer.ok) throw new Error(await answer.text());
     const page = await answer.json();
     fill(byID("connections"), page.connections.map(c => columns.map(([, , of]) => of(c))));
@@ -472,26 +472,47 @@ async function askConnections() {
   }
 }
 
-function live(on, text) {
-  byID("live").textContent = text;
-  byID("live").classList.toggle("on", on);
+// What was told last must not look as if it were still so.
+let heard = performance.now(); // when the server has told something, or was asked anew
+let told = ""; // the time of day of what is shown
+let events = null;
+
+function live(on) {
+  const text = on ? "live" : "this server does not answer" + (told && ", all this is how it was at " + told);
+  if (byID("live").textContent !== text) byID("live").textContent = text;
+  document.body.classList.toggle("live", on);
+  document.body.classList.toggle("stale", !on);
 }
 
 function listen() {
-  const events = new EventSource(new URL("events", import.meta.url));
-  events.addEventListener("overview", e => {
+  events?.close();
+  events = new EventSource(new URL("events", import.meta.url));
+  const mine = events;
+  mine.addEventListener("overview", e => {
     const first = overview === null;
+    heard = performance.now();
+    told = new Date().toLocaleTimeString();
     overview = JSON.parse(e.data);
     remember(overview.servers);
-    live(true, "live");
+    live(true);
     show();
     if (first) askConnections();
   });
-  events.addEventListener("error", () => {
-    live(false, "this server does not answer, trying again");
+  mine.addEventListener("error", () => {
+    live(false);
     // A browser tries again by itself only where there was an answer before.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 1000);
+    if (mine.readyState === EventSource.CLOSED && mine === events) setTimeout(listen, 1000);
   });
+}
+
+// A server that hangs, or that no packets reach, ends no connection.
+function watch() {
+  const silent = performance.now() - heard;
+  if (silent > 4000) live(false);
+  if (silent > 20000) {
+    heard = performance.now() - 5000;
+    listen();
+  }
 }
 
 function choose(e) {
@@ -523,5 +544,6 @@ byID("connections-form").addEventListener("input", askConnections);
 byID("connections-form").addEventListener("submit", e => { e.preventDefault(); askConnections(); });
 headConnections();
 setInterval(() => asking || askConnections(), 2000);
+setInterval(watch, 1000);
 addEventListener("resize", () => overview && (drawMesh(), drawRates()));
 listen();
