@@ -18,9 +18,12 @@ const (
 	missingPrefix = 10
 	// maxMissing bounds the tag. Who misses more has a problem that the first ones show.
 	maxMissing = 5
+	// missingStep is how often the members and their routes are compared at most: while a large cluster starts
+	// there is news all the time.
+	missingStep = 500 * time.Millisecond
 	// missingAfter is how long a route has to be missing before others are told; it is usually made
 	// sooner.
-	missingAfter = 2 * time.Second
+	missingAfter = 4 * time.Second
 	// degradedAfter is how long a pair has to be without a route before people are told.
 	degradedAfter = 5 * time.Second
 	// lastingAfter is how old a connection has to be to count: one that the other side refuses does not last.
@@ -44,6 +47,7 @@ type Pair struct {
 // missing knows the pairs of members without a route.
 type missing struct {
 	mu     sync.Mutex           // guards the rest
+	looked time.Time            // when members and routes were compared last
 	own    map[string]time.Time // members without a route from this node, and since when
 	pairs  map[[2]string]*pairState
 	gossip string // the tag as it was set last
@@ -58,9 +62,13 @@ type pairState struct {
 // update compares members with routes, tells the others what this node misses, and logs pairs that
 // have been without a route for long.
 func (t *missing) update(n *Node, c *membership.Cluster, now time.Time) {
-	all := c.Members()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if now.Sub(t.looked) < missingStep {
+		return
+	}
+	t.looked = now
+	all := c.Members()
 	if t.own == nil {
 		t.own, t.pairs = make(map[string]time.Time), make(map[[2]string]*pairState)
 	}
