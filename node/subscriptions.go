@@ -58,7 +58,18 @@ type SubscriptionQuery struct {
 // Subscriptions returns the subscriptions of clients that q asks for, in the order of the connections,
 // and how many there are in all parts.
 func (n *Node) Subscriptions(q SubscriptionQuery) (page []Subscription, total int) {
-	for _, c := range n.clients.all() {
+	all := n.clients.all()
+	if q.Subject == "" {
+		most := 0
+		for _, c := range all {
+			most += c.subs.len()
+		}
+		if q.Limit > 0 {
+			most = min(most, q.Limit)
+		}
+		page = make([]Subscription, 0, most) // which may be very many: growing costs as much again
+	}
+	for _, c := range all {
 		if q.Account != "" && c.home.Load().name != q.Account {
 			continue
 		}

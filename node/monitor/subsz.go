@@ -75,10 +75,10 @@ func (m *Monitor) Subsz(o SubszOptions) (Subsz, error) {
 		Offset: z.Offset, Limit: z.Limit, Account: o.Account, Subject: o.Test,
 	})
 	z.Total = total
+	z.Subscriptions = make([]Subscription, len(page))
 	for i := range page {
-		s := subscription(&page[i])
-		s.Account, s.AccountTag = page[i].Account, page[i].Account
-		z.Subscriptions = append(z.Subscriptions, s)
+		z.Subscriptions[i] = subscription(&page[i])
+		z.Subscriptions[i].Account, z.Subscriptions[i].AccountTag = page[i].Account, page[i].Account
 	}
 	return z, nil
 }
@@ -113,14 +113,18 @@ func subscription(s *node.Subscription) Subscription {
 
 // subscribed describes subscriptions of one connection, by all that is known or only by subject.
 func subscribed(list []node.Subscription, all bool) (names []string, detail []Subscription) {
-	for i := range list {
-		if all {
-			detail = append(detail, subscription(&list[i]))
-		} else {
-			names = append(names, list[i].Subject)
+	if all {
+		detail = make([]Subscription, len(list))
+		for i := range list {
+			detail[i] = subscription(&list[i])
 		}
+		return nil, detail
 	}
-	return names, detail
+	names = make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].Subject
+	}
+	return names, nil
 }
 
 func join(names []string) string { return strings.Join(names, ", ") }
