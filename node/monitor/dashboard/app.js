@@ -493,6 +493,7 @@ function listen() {
     heard = performance.now();
     told = new Date().toLocaleTimeString();
     overview = JSON.parse(e.data);
+    overview.servers.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
     remember(overview.servers);
     live(true);
     show();
