@@ -302,6 +302,45 @@ func TestHashesAreQueued(t *testing.T) {
 	}
 }
 
+// Many that come at once with one password, as after a restart, cost their address one hash.
+func TestOneHashForMany(t *testing.T) {
+	u := mustUsers(t, Config{User: "bob", Password: hash(t, "p")})
+	h := u.passwords.hashing.Load()
+	c := Credentials{User: "bob", Password: "p"}
+	for range cap(h.running) {
+		h.running <- struct{}{} // so that the first one waits
+	}
+	f := NewFailures()
+	var group sync.WaitGroup
+	try := func() {
+		group.Go(func() {
+			_, err := f.Try("192.0.2.1", u.Expensive(c), func() error {
+				_, err := u.Authenticate(c)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	try()
+	for deadline := time.Now().Add(10 * time.Second); u.Expensive(c); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("others would cost a hash as well")
+		}
+	}
+	for range 10 * hashBurst {
+		try()
+	}
+	for range cap(h.running) {
+		<-h.running
+	}
+	group.Wait()
+	if len(h.right.young) != 1 || len(h.under.ends) != 0 {
+		t.Errorf("%d outcomes, %d under way", len(h.right.young), len(h.under.ends))
+	}
+}
+
 // Whoever is likely to guess has one hash at a time, and keeps no place from others: neither one who was
 // suspect before, nor one who became it while waiting.
 func TestSuspectsKeepNoPlaceFromOthers(t *testing.T) {

@@ -34,6 +34,8 @@ type hashing struct {
 	key   [32]byte
 	right memory
 	wrong memory
+	// under are the hashes under way.
+	under flights
 	// running has a token for each hash that is computed, queued for those and for each that waits. Suspects
 	// wait for nothing, and have one hash at a time, in suspected, so that they keep no place from others.
 	running, queued, suspected chan struct{}
@@ -95,15 +97,24 @@ func (h *hashing) compare(hash, name, presented string, suspect func() bool) (bo
 	if match, known := h.recall(id); known {
 		return match, nil
 	}
+	end := h.under.begin(id)
+	if end == nil {
+		match, known := h.recall(id)
+		if !known {
+			return false, ErrBusy // as the other one was told
+		}
+		return match, nil
+	}
+	defer end()
+	// Another client may have presented the same just before.
+	if match, known := h.recall(id); known {
+		return match, nil
+	}
 	piece, leave, err := h.turn(suspect)
 	if err != nil {
 		return false, err
 	}
 	defer leave()
-	// Another client may have presented the same while this one waited.
-	if match, known := h.recall(id); known {
-		return match, nil
-	}
 	match := isHashOf(hash, presented, piece)
 	if match {
 		h.right.add(id)
@@ -149,7 +160,11 @@ func (p *passwords) expensive(name string, secret *string, presented string) boo
 		return false
 	}
 	h := p.hashing.Load()
-	_, known := h.recall(h.id(against, name, presented))
+	id := h.id(against, name, presented)
+	if h.under.has(id) {
+		return false
+	}
+	_, known := h.recall(id)
 	return !known
 }
 

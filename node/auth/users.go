@@ -160,7 +160,7 @@ func secretOf(a *account) *string {
 }
 
 // Expensive reports whether it takes the time of a bcrypt hash to answer the credentials, as it does
-// unless the same ones were presented before. Only for these [Failures.Allow] has to be asked.
+// unless the same ones were presented before, or are being compared. Only for these [Failures.Allow] has to be asked.
 func (u *Users) Expensive(c Credentials) bool {
 	switch {
 	case u.sole != nil && u.token:
