@@ -352,6 +352,30 @@ func TestAccountLimits(t *testing.T) {
 	s.want("-ERR 'Maximum Payload Violation'\r\n")
 }
 
+// TestTrafficStaysWithItsAccount has a client log in a second time, to another account.
+func TestTrafficStaysWithItsAccount(t *testing.T) {
+	n := startTenants(t)
+	p := dial(t, n, as("A")+"SUB x 1\r\nPUB x 3\r\nabc\r\n"+as("C")+"PUB y 1\r\n1\r\nPUB y 1\r\n2\r\n"+as("A")+"PUB x 2\r\nab\r\n")
+	p.want(message("x", "1", "abc"))
+	p.sync()
+	want := map[string][2]uint64{"A": {2, 5}, "B": {}, "C": {2, 2}}
+	check := func(when string) {
+		t.Helper()
+		for _, a := range n.Accounts() {
+			if counted, ok := want[a.Name]; ok && counted != [2]uint64{a.InMsgs, a.InBytes} {
+				t.Errorf("%s, %s has %d messages with %d bytes, want %d", when, a.Name, a.InMsgs, a.InBytes, counted)
+			}
+		}
+		if s := n.Stats(); s.InMsgs != 4 || s.InBytes != 7 {
+			t.Errorf("%s, there are %d messages with %d bytes, want 4 with 7", when, s.InMsgs, s.InBytes)
+		}
+	}
+	check("connected")
+	p.nc.Close()
+	eventually(t, "the client is gone", func() bool { return n.Stats().Connections == 0 })
+	check("gone")
+}
+
 func TestAccountErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

@@ -169,6 +169,7 @@ func (c *client) connect(w *work, op *wire.Op) error {
 	if o.Account != "" || o.NewAccount {
 		return &ending{reason: reasonAuthFailure, text: wire.TextAuthorization}
 	}
+	c.count(w) // for the account that it may leave
 	if err := c.logIn(w); err != nil {
 		return err
 	}

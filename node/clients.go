@@ -72,16 +72,31 @@ func (t *clients) remove(c *client) {
 	defer t.mu.Unlock()
 	if t.byID[c.id] == c {
 		delete(t.byID, c.id)
-		home := c.home.Load()
-		if t.gone[home] == nil {
-			t.gone[home] = new(past)
-		}
-		t.gone[home].count(&c.conn)
+		t.past(c.home.Load()).count(&c.conn)
 		t.left.Add(1)
 		if t.closed != nil && len(t.byID) == 0 {
 			close(t.empty)
 		}
 	}
+}
+
+// past returns what clients that have left an account are remembered by. The caller holds the lock.
+func (t *clients) past(a *account) *past {
+	if t.gone[a] == nil {
+		t.gone[a] = new(past)
+	}
+	return t.gone[a]
+}
+
+// moves has a client go to another account. What it has sent and received until now stays with the old one.
+func (t *clients) moves(c *client, to *account) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if until := c.traffic(); until != (traffic{}) {
+		t.past(c.home.Load()).traffic.add(until)
+		t.past(to).subtract(until) // below zero, which adding what the client has makes up for
+	}
+	c.home.Store(to)
 }
 
 // get returns the client of that number, or nil.
@@ -133,14 +148,16 @@ func (t *clients) total() (n int, sum past) {
 // byAccount returns what the clients of every account, also those that left, have sent and received.
 func (t *clients) byAccount() map[*account]traffic {
 	t.mu.Lock()
-	all := slices.Collect(maps.Values(t.byID))
+	homes := make(map[*client]*account, len(t.byID)) // as long as gone is that of before they moved
+	for _, c := range t.byID {
+		homes[c] = c.home.Load()
+	}
 	sums := make(map[*account]traffic, len(t.gone))
 	for a, gone := range t.gone {
 		sums[a] = gone.traffic
 	}
 	t.mu.Unlock()
-	for _, c := range all {
-		home := c.home.Load()
+	for c, home := range homes {
 		sum := sums[home]
 		sum.add(c.traffic())
 		sums[home] = sum

@@ -180,7 +180,7 @@ func (c *client) become(id *auth.Identity) error {
 		}
 		old.clients.Add(-1)
 		c.takeOutAll()
-		c.home.Store(a)
+		c.node.clients.moves(c, a)
 	}
 	c.identity.Store(id)
 	c.obey(id.Rules)

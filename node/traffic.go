@@ -15,6 +15,14 @@ func (t *traffic) add(o traffic) {
 	t.stalls += o.stalls
 }
 
+func (t *traffic) subtract(o traffic) {
+	t.inMsgs -= o.inMsgs
+	t.inBytes -= o.inBytes
+	t.outMsgs -= o.outMsgs
+	t.outBytes -= o.outBytes
+	t.stalls -= o.stalls
+}
+
 // sent adds a message of that size to so many receivers.
 func (t *traffic) sent(receivers, size int) {
 	t.outMsgs += uint64(receivers)
