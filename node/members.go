@@ -20,6 +20,7 @@ type members struct {
 	cluster atomic.Pointer[membership.Cluster] // nil while the node does not gossip
 	packets net.PacketConn
 	settled atomic.Bool // who was found at the start is known to the dialer
+	quiet   quietRoutes
 	missing missing
 	drift   driftLog
 }
@@ -118,6 +119,7 @@ func (m *members) apply(now time.Time) {
 		}
 		m.follow(&member, now)
 	}
+	m.quiet.try(n, now)
 	m.missing.update(n, c, now)
 	m.drift.update(n, c.Members(), now)
 	if contacted || len(n.options().Cluster.Join) == 0 || c.Health().LastJoin != "" {

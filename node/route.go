@@ -50,6 +50,8 @@ type route struct {
 	leaving    atomic.Bool // the other side has said that it goes
 	sendsAway  atomic.Bool // gossip says that the other side sends its clients elsewhere
 
+	tried time.Time // when quietRoutes has tried it, which this belongs to
+
 	ping      alarm
 	handshake alarm
 	pongs     atomic.Uint64
