@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"shoal/wire"
 )
 
 // probeTime is how long a route that is under suspicion may take to answer.
@@ -49,8 +47,8 @@ var errOutOfReach = errors.New("nothing gets through to it")
 
 // giveUp cuts a route to a peer that is out of reach.
 func (r *route) giveUp() {
-	if r.reach() == unreachable && r.cut(&ending{reason: reasonStale, text: wire.TextStale, err: errOutOfReach}) {
-		r.node.staleConnections.count(&r.conn)
+	if r.reach() == unreachable {
+		r.endStale(r.cut, errOutOfReach) // it cannot be told
 	}
 }
 
@@ -110,12 +108,10 @@ func (r *route) checkProbe(now time.Time) time.Time {
 	p.until = time.Time{}
 	took := now.Sub(p.sent).Round(time.Millisecond)
 	p.mu.Unlock()
-	end, e := r.end, &ending{reason: reasonStale, text: wire.TextStale, err: fmt.Errorf("no answer for %v", took)}
 	if reach == unreachable {
-		end, e.err = r.cut, errOutOfReach // it cannot be told
-	}
-	if end(e) {
-		r.node.staleConnections.count(&r.conn)
+		r.endStale(r.cut, errOutOfReach) // it cannot be told
+	} else {
+		r.endStale(r.end, fmt.Errorf("no answer for %v", took))
 	}
 	return time.Time{}
 }

@@ -45,8 +45,11 @@ func (c *conn) listen() (came bool, err error) {
 }
 
 // isGone ends the connection because its other side is silent.
-func (c *conn) isGone() {
-	if c.end(&ending{reason: reasonStale, text: wire.TextStale}) {
+func (c *conn) isGone() { c.endStale(c.end, nil) }
+
+// endStale ends the connection by end or cut, because its other side is taken for gone for that reason.
+func (c *conn) endStale(by func(*ending) bool, reason error) {
+	if by(&ending{reason: reasonStale, text: wire.TextStale, err: reason}) {
 		c.node.staleConnections.count(c)
 	}
 }
