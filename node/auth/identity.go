@@ -25,6 +25,8 @@ type Credentials struct {
 	Suspect func() bool
 }
 
+func (c Credentials) isSuspect() bool { return c.Suspect != nil && c.Suspect() }
+
 // Empty reports whether the client has presented nothing.
 func (c Credentials) Empty() bool {
 	return c.User == "" && c.Password == "" && c.Token == "" && c.NKey == "" && c.Signature == ""

@@ -126,8 +126,7 @@ func (h *hashing) compare(hash, name, presented string, suspect func() bool) (bo
 
 // turn waits until a hash may be computed, and returns in which pieces. leave has to be called after it.
 func (h *hashing) turn(suspect func() bool) (piece int, leave func(), err error) {
-	isSuspect := func() bool { return suspect != nil && suspect() }
-	if !isSuspect() {
+	if !suspect() {
 		select {
 		case h.queued <- struct{}{}:
 		default:
@@ -135,7 +134,7 @@ func (h *hashing) turn(suspect func() bool) (piece int, leave func(), err error)
 		}
 		h.running <- struct{}{}
 		leave = func() { <-h.running; <-h.queued }
-		if !isSuspect() { // still, after it has waited
+		if !suspect() { // still, after it has waited
 			return hashPiece, leave, nil
 		}
 		leave()

@@ -127,7 +127,7 @@ func (u *Users) Authenticate(c Credentials) (*Identity, error) {
 		}
 		name = a.user.Name
 	}
-	if err := u.passwords.verify(name, secretOf(a), c.Password, c.Suspect); err != nil {
+	if err := u.passwords.verify(name, secretOf(a), c.Password, c.isSuspect); err != nil {
 		return nil, err
 	}
 	if a == nil || !a.comesBy(connection) {
@@ -141,7 +141,7 @@ func (u *Users) authenticateSole(c Credentials, connection string) (*Identity, e
 	if u.token {
 		name, presented = "", c.Token
 	}
-	err := u.passwords.verify(name, &u.sole.user.Password, presented, c.Suspect)
+	err := u.passwords.verify(name, &u.sole.user.Password, presented, c.isSuspect)
 	switch {
 	case err != nil:
 		return nil, err
