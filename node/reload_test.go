@@ -36,11 +36,7 @@ func users(t testing.TB, list ...auth.User) Authenticator {
 			list[i].Password = "p"
 		}
 	}
-	u, err := auth.New(auth.Config{Users: list})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
+	return mustUsers(t, auth.Config{Users: list})
 }
 
 // only allows some subjects for publishing, and others for subscribing.

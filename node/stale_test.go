@@ -38,15 +38,11 @@ func TestASlowReaderIsNoStaleClient(t *testing.T) {
 				o.TLS = pki.options(nil)
 			}
 			n := startNode(t, o)
-			var p *peer
+			nc, _ := plain(t, n)
 			if secure {
-				nc, _ := plain(t, n)
-				p = &peer{t: t, nc: tls.Client(nc, pki.client(""))}
-			} else {
-				nc, _ := plain(t, n)
-				p = &peer{t: t, nc: nc}
+				nc = tls.Client(nc, pki.client(""))
 			}
-			p.r = bufio.NewReader(p.nc)
+			p := &peer{t: t, nc: nc, r: bufio.NewReader(nc)}
 			p.send(quiet)
 			p.sync()
 			c := n.clients.all()[0]
